@@ -9,21 +9,13 @@ from collections.abc import Callable
 from typing import Final
 
 from rapport_runtime.bus.port import Outgoing, Producer
-from rapport_runtime.database import Database, fetch_one, real_time
+from rapport_runtime.database import Database, real_time
 from rapport_runtime.ops import incarnation
 from rapport_runtime.stream import published
 from rapport_runtime.stream.relay import Mark, Relay
+from rapport_runtime.stream.topic_marks import waiting
 
 EVERY_SECONDS: Final = 10.0
-
-# A row that was committed before `now` is older, and leaves the outbox only when the bus has
-# acknowledged it.
-_WAITS = """
-    SELECT id FROM outbox
-    WHERE partition = 0 AND id > coalesce((SELECT through FROM outbox_drained), 0)
-      AND topic = %(topic)s AND created_at <= %(now)s
-    ORDER BY id LIMIT 1
-"""
 
 
 class RealTimeMarks:
@@ -57,7 +49,7 @@ class RealTimeMarks:
             now = real_time(tx)
         self._relay.drain()
         with self._database.transaction() as tx:
-            if fetch_one(tx, _WAITS, {"topic": self._topic, "now": now}) is not None:
+            if waiting(tx, self._topic, now):
                 return  # another worker publishes it at the moment
             last, digits = published.newest(tx, self._topic, [0])[0], incarnation.current(tx)
         self._producer.publish([self._record(Mark(0, now, last, digits))])

@@ -69,8 +69,12 @@ class TopicMarks:
         """The watermarks of those of the partitions where nothing waits that another worker
         publishes at the moment."""
         with self._database.transaction() as tx:
-            waiting = fetch(tx, _WAIT, {"topic": self._topic.name, "now": now})
+            held_up = waiting(tx, self._topic.name, now)
             last = published.newest(tx, self._topic.name, due)
             digits = incarnation.current(tx)
-        held_up = {row.partition for row in waiting}
         return [Mark(one, through, last[one], digits) for one in due if one not in held_up]
+
+
+def waiting(tx: Connection, topic: str, now: datetime) -> set[int]:
+    """The partitions of a topic for which rows from before `now` wait in the outbox."""
+    return {row.partition for row in fetch(tx, _WAIT, {"topic": topic, "now": now})}
