@@ -3,18 +3,14 @@
 from datetime import timedelta
 from typing import Any
 
-import pytest
-
 from ingestion_service.domain.facts import SourceFact
 from ingestion_service.handlers import (
     accept,
-    advance_clock,
     open_generation,
-    register_practice,
 )
 from ingestion_service.ports import ClientKey, Stores
 from tests.support.memory.ingestion import NOON
-from tests.support.memory.ingestion_world import LAKESIDE, StoreWorld, fact
+from tests.support.memory.ingestion_world import LAKESIDE, PracticeSuite, StoreWorld, fact
 
 LATER = NOON - timedelta(hours=1)
 
@@ -27,16 +23,8 @@ def care(kind: Any, event_id: str, /, **changes: Any) -> SourceFact:
     return fact(kind, event_id, object_kind="care", **changes)
 
 
-class CareSuite:
+class CareSuite(PracticeSuite):
     """Inherit it as `TestX` where a fixture `world` gives a `StoreWorld`."""
-
-    @pytest.fixture
-    def stores(self, world: StoreWorld) -> Stores:
-        """The world's stores with a practice, and the clock at noon."""
-        with world.stores.open_for_operator() as store:
-            register_practice(LAKESIDE, store)
-            advance_clock(NOON, store)
-        return world.stores
 
     def send(self, stores: Stores, *facts: SourceFact) -> list[str]:
         with stores.open(LAKESIDE.practice_id) as store:

@@ -4,21 +4,19 @@ from collections import Counter
 from datetime import timedelta
 from typing import Any
 
-import pytest
-
 from ingestion_service.declaring import declare_source
 from ingestion_service.domain.facts import Details, IdentityKey, SourceFact
 from ingestion_service.domain.packages import MOST_PAYMENTS, KnownPackage
 from ingestion_service.domain.sources import Source
 from ingestion_service.domain.standings import Standing
 from ingestion_service.door import accept_sent
-from ingestion_service.handlers import accept, advance_clock, open_generation, register_practice
+from ingestion_service.handlers import accept, open_generation, register_practice
 from ingestion_service.parked_facts import accept_met
 from ingestion_service.ports import ClientKey, Stores
 from ingestion_service.registering import register_person
 from ingestion_service.zone_changes import turn
 from tests.support.memory.ingestion import NOON
-from tests.support.memory.ingestion_world import LAKESIDE, StoreWorld, fact
+from tests.support.memory.ingestion_world import LAKESIDE, PracticeSuite, StoreWorld, fact
 
 MOTHER = "her-mother"
 CARD: Any = (("package_id", "card"),)
@@ -34,16 +32,8 @@ OF_A_SISTER = fact("created", "b3", external_id="li-na", external_object_id="s2"
 PAY = Source(LAKESIDE.practice_id, "pay", "Pay", "payment", "pay", creates_clients=False)
 
 
-class PackagesSuite:
+class PackagesSuite(PracticeSuite):
     """Inherit it as `TestX` where a fixture `world` gives a `StoreWorld`."""
-
-    @pytest.fixture
-    def stores(self, world: StoreWorld) -> Stores:
-        """The world's stores with a practice, and the clock at noon."""
-        with world.stores.open_for_operator() as store:
-            register_practice(LAKESIDE, store)
-            advance_clock(NOON, store)
-        return world.stores
 
     def send(self, stores: Stores, *facts: SourceFact) -> list[str]:
         """Accept each by itself; of each why it was rejected, or else its status."""

@@ -13,7 +13,7 @@ from ingestion_service.handlers import accept, advance_clock, register_practice
 from ingestion_service.parked_facts import OF_AN_OBJECT, Cleared, accept_met, end_terms
 from ingestion_service.ports import SourceProgress, Stores
 from tests.support.memory.ingestion import NOON
-from tests.support.memory.ingestion_world import HARBOUR, LAKESIDE, StoreWorld, fact
+from tests.support.memory.ingestion_world import HARBOUR, LAKESIDE, PracticeSuite, StoreWorld, fact
 
 LATER = NOON + timedelta(hours=1)
 SETTLED = fact("settled", "e1")
@@ -21,16 +21,8 @@ REFUNDED = fact("refunded", "e2", external_id=None, amount_minor=1200)
 LOST = fact("charged_back", "e3", external_id=None, amount_minor=300)
 
 
-class ParkedSuite:
+class ParkedSuite(PracticeSuite):
     """Inherit it as `TestX` where a fixture `world` gives a `StoreWorld`."""
-
-    @pytest.fixture
-    def stores(self, world: StoreWorld) -> Stores:
-        """The world's stores with a practice, and the clock at noon."""
-        with world.stores.open_for_operator() as store:
-            register_practice(LAKESIDE, store)
-            advance_clock(NOON, store)
-        return world.stores
 
     def send(self, stores: Stores, *facts: SourceFact) -> list[str]:
         """Accept a batch by the API; of each fact why it was rejected, or else its status."""

@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
 
+import pytest
+
 from ingestion_service.domain.activities import (
     NO_CAUSE,
     Activity,
@@ -21,6 +23,7 @@ from ingestion_service.domain.facts import (
     SourceKind,
 )
 from ingestion_service.domain.practices import Practice
+from ingestion_service.handlers import advance_clock, register_practice
 from ingestion_service.ports import (
     Hold,
     LedgerEntry,
@@ -202,3 +205,16 @@ def delta(event_id: str, ordinal: int, kind: ActivityKind, /, **changes: Any) ->
     """A delta of an event of the desk: a count of one on one day, unless `changes` differ."""
     identity = activity_id(LAKESIDE.practice_id, "desk", event_id, ordinal)
     return Delta(identity, kind, date(2024, 5, 31), None, (), 1, 0, None)._replace(**changes)
+
+
+class PracticeSuite:
+    """A suite whose tests begin with a practice. Inherit it where a fixture `world` gives a
+    `StoreWorld`."""
+
+    @pytest.fixture
+    def stores(self, world: StoreWorld) -> Stores:
+        """The world's stores with a practice, and the clock at noon."""
+        with world.stores.open_for_operator() as store:
+            register_practice(LAKESIDE, store)
+            advance_clock(NOON, store)
+        return world.stores
