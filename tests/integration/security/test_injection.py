@@ -3,7 +3,6 @@
 import gzip
 import io
 import json
-import logging
 import re
 from collections.abc import Iterator
 from urllib.parse import quote, urlencode
@@ -12,7 +11,6 @@ import httpx
 import psycopg
 import pytest
 
-from rapport_runtime import logs
 from tests.support.access_matrix.bodies import body_of, replaced, texts_in
 from tests.support.access_matrix.document import Operation
 from tests.support.access_matrix.world import ApiWorld
@@ -36,17 +34,6 @@ PAYLOADS = (
 )
 YEARS = ("0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59.999999-12:00", "1969-12-31T23:59:59Z")
 _FORMS = ("json", "html")
-
-
-@pytest.fixture
-def log() -> Iterator[io.StringIO]:
-    """What the process says at DEBUG, as it says it."""
-    stream, root = io.StringIO(), logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    logs.configure("test", "DEBUG", stream)
-    yield stream
-    root.handlers[:] = handlers
-    root.setLevel(level)
 
 
 def requests_with(world: ApiWorld, operation: Operation, payload: str) -> Iterator[httpx.Response]:

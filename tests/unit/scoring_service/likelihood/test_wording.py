@@ -20,6 +20,7 @@ from scoring_service.domain.likelihood.wording import (
     why_not_ready,
 )
 from tests.support.generators.scheme_histories import SCHEMES
+from tests.unit.scoring_service.kernel.test_refusals import put
 
 SOURCE: dict[str, Any] = json.loads(
     (Path(scoring_service.__file__).parent / "texts" / "likelihood.json").read_text("utf-8")
@@ -126,14 +127,7 @@ def test_texts_that_are_not_whole_are_refused(
     path: tuple[str, ...], value: Any, field: str, reason: str
 ) -> None:
     source = deepcopy(SOURCE)
-    *above, last = path
-    place = source
-    for part in above:
-        place = place[part]
-    if value is ...:
-        del place[last]
-    else:
-        place[last] = value
+    put(".".join(path), value)(source)
     with pytest.raises(InvalidDocument) as refused:
         parse_texts(source)
     assert (refused.value.field, reason in refused.value.reason) == (field, True)
