@@ -3,8 +3,7 @@
 import csv
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from subprocess import Popen
@@ -13,12 +12,12 @@ from typing import NamedTuple
 import psycopg
 
 from rapport_devkit.stack import Stack
-from rapport_devkit.stack_options import StackOptions
 from tools.bench.bookings import CLIENTS
 from tools.bench.doors.bus import BusDoor
 from tools.bench.doors.door import Parties, Waited
 from tools.bench.environment import Environment
 from tools.bench.figures import at_least, at_most, plain
+from tools.bench.services import with_practices
 from tools.bench.sizes import Sizes
 from tools.bench.waits import client_number
 from tools.claim import Measured
@@ -29,7 +28,6 @@ RATE = 100.0
 """Live events a second."""
 YEARS = timedelta(days=730)
 MEMORY_GOAL = 1.25
-READY_SECONDS = 240.0
 _SAMPLE_SECONDS = 0.2
 _HEADER = ("client_id", "happened_at", "event", "id")
 _TABLE = f"CREATE TABLE bare ({', '.join(f'{name} text' for name in _HEADER)})"
@@ -50,7 +48,7 @@ def measure(environment: Environment, sizes: Sizes) -> list[Measured]:
     """Once, whatever the repetitions. The rows are what the bus is given, bookings of as many
     clients; the command reads the file twice before it takes anything, and that counts."""
     rows = sizes.imported_rows
-    with _services(environment) as stack:
+    with with_practices(environment, "importing", ["ingestion"], [LIVE, HISTORY]) as stack:
         folder = stack.options.folder
         door = BusDoor(stack, folder, Parties([LIVE], LIVE))
         bus = door.capacity(sizes.capacity_seconds)
@@ -75,27 +73,6 @@ def measure(environment: Environment, sizes: Sizes) -> list[Measured]:
         ),
         plain("  live events beside it, p99 by the bus", waited),
     ]
-
-
-@contextmanager
-def _services(environment: Environment) -> Iterator[Stack]:
-    folder = environment.folder / "importing"
-    folder.mkdir()
-    options = StackOptions(
-        folder=folder,
-        services=("ingestion",),
-        topic_prefix="importing_",
-        database_prefix="importing_",
-        simulated_clock=False,
-        ready_seconds=READY_SECONDS,
-    )
-    with Stack(options, postgres=environment.postgres, kafka=environment.kafka) as stack:
-        operator = stack.api("ingestion", stack.create_key("ingestion", "practices:write"))
-        for practice in (LIVE, HISTORY):
-            body = {"name": practice, "zone": "Europe/London", "currency": "GBP"}
-            body["undeclared_sources"] = "accept"
-            operator.put(f"/v1/practices/{practice}", body)
-        yield stack
 
 
 def _written(folder: Path, rows: int) -> Path:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from rapport_devkit.stack import Stack
 from rapport_devkit.stack_options import StackOptions
@@ -14,6 +13,7 @@ from tools.bench.doors.messages import MessagesDoor
 from tools.bench.doors.rest import RestDoor
 from tools.bench.environment import Environment
 from tools.bench.figures import at_most, plain
+from tools.bench.services import READY_SECONDS, with_practices
 from tools.bench.sizes import Sizes
 from tools.claim import Measured
 
@@ -28,9 +28,6 @@ SCOPES = {
     "ingestion": "events:write,clients:read",
     "scoring": "tiers:read",
 }
-READY_SECONDS = 240.0
-"""So long the services may take to start where the machine has other work, too."""
-PRACTICE = {"zone": "Europe/London", "currency": "GBP", "undeclared_sources": "accept"}
 
 
 def measure(environment: Environment, sizes: Sizes) -> list[Measured]:
@@ -44,7 +41,8 @@ def measure(environment: Environment, sizes: Sizes) -> list[Measured]:
     lines: list[Measured] = []
     with _sending(environment, parties) as sending:
         lines += _isolated(sending, sizes)
-    with _intake(environment, parties) as stack:
+    everybody = parties.everybody
+    with with_practices(environment, "isolation", list(SCOPES), everybody) as stack:
         folder, keys = stack.options.folder, _keys(stack, "ingestion", parties)
         rest = RestDoor(
             folder=folder,
@@ -90,27 +88,10 @@ def _note(before: Waited, during: Waited) -> str:
 
 
 @contextmanager
-def _intake(environment: Environment, parties: Parties) -> Iterator[Stack]:
-    """Ingestion and scoring, with the practices registered."""
-    options = StackOptions(
-        folder=_folder(environment, "isolation"),
-        services=("ingestion", "scoring"),
-        topic_prefix="isolation_",
-        database_prefix="isolation_",
-        simulated_clock=False,
-        ready_seconds=READY_SECONDS,
-    )
-    with Stack(options, postgres=environment.postgres, kafka=environment.kafka) as stack:
-        operator = stack.api("ingestion", stack.create_key("ingestion", "practices:write"))
-        for practice in parties.everybody:
-            operator.put(f"/v1/practices/{practice}", {"name": practice, **PRACTICE})
-        yield stack
-
-
-@contextmanager
 def _sending(environment: Environment, parties: Parties) -> Iterator[MessagesDoor]:
     """Outreach alone, with the sandbox."""
-    folder = _folder(environment, "sending")
+    folder = environment.folder / "sending"
+    folder.mkdir()
     options = StackOptions(
         folder=folder,
         services=("outreach",),
@@ -124,12 +105,6 @@ def _sending(environment: Environment, parties: Parties) -> Iterator[MessagesDoo
         door = MessagesDoor(stack, parties)
         door.prepare()
         yield door
-
-
-def _folder(environment: Environment, name: str) -> Path:
-    folder = environment.folder / name
-    folder.mkdir()
-    return folder
 
 
 def _keys(stack: Stack, service: str, parties: Parties) -> dict[str, str]:

@@ -4,7 +4,6 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from typing import NamedTuple
@@ -12,13 +11,13 @@ from typing import NamedTuple
 import psycopg
 
 from rapport_devkit.stack import Stack
-from rapport_devkit.stack_options import StackOptions
 from tools.bench.bookings import events
 from tools.bench.doors.door import Parties, Waited, logged, new_run
 from tools.bench.doors.rest import RestDoor
 from tools.bench.environment import Environment
 from tools.bench.figures import at_most, plain
 from tools.bench.order import Order
+from tools.bench.services import READY_SECONDS, with_practices
 from tools.bench.sizes import Sizes
 from tools.claim import Measured
 
@@ -35,7 +34,6 @@ ASKED_A_SECOND = 25.0
 """At each API: one tier read, one event accepted."""
 PATHS = 200
 GOAL = 3.0
-READY_SECONDS = 240.0
 LONGEST_SECONDS = 3_600.0
 _SEQUENCES = "SELECT client_id, generation, last_sequence FROM client"
 _FOLDED = f"{_SEQUENCES} WHERE isempty(missing)"
@@ -56,7 +54,7 @@ class Rebuilt(NamedTuple):
 
 def measure(environment: Environment, sizes: Sizes) -> list[Measured]:
     """Once, whatever the repetitions."""
-    with _services(environment) as stack:
+    with with_practices(environment, "rebuild", list(SCOPES), [PRACTICE]) as stack:
         keys = {name: stack.create_key(name, scopes, PRACTICE) for name, scopes in SCOPES.items()}
         clients = sizes.rebuilt_clients
         _fill(stack, keys["ingestion"], clients)
@@ -77,30 +75,6 @@ def _compared(title: str, idle: Waited, meanwhile: Waited) -> Measured:
     note = f"{idle.p99:,.0f} to {meanwhile.p99:,.0f} ms, {meanwhile.unended} unended"
     times = meanwhile.p99 / idle.p99
     return at_most(f"  {title}: p99 meanwhile, times before", [times], GOAL, note=note)
-
-
-@contextmanager
-def _services(environment: Environment) -> Iterator[Stack]:
-    folder = environment.folder / "rebuild"
-    folder.mkdir()
-    options = StackOptions(
-        folder=folder,
-        services=("ingestion", "scoring"),
-        topic_prefix="rebuild_",
-        database_prefix="rebuild_",
-        simulated_clock=False,
-        ready_seconds=READY_SECONDS,
-    )
-    with Stack(options, postgres=environment.postgres, kafka=environment.kafka) as stack:
-        operator = stack.api("ingestion", stack.create_key("ingestion", "practices:write"))
-        practice = {
-            "name": PRACTICE,
-            "zone": "Europe/London",
-            "currency": "GBP",
-            "undeclared_sources": "accept",
-        }
-        operator.put(f"/v1/practices/{PRACTICE}", practice)
-        yield stack
 
 
 def _fill(stack: Stack, key: str, clients: int) -> None:
