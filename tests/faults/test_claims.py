@@ -29,6 +29,8 @@ from tests.support.worlds.toy_ledger import at
 pytestmark = pytest.mark.integration
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 WORKERS = 16
+ONE_ALONE_SECONDS = 2
+"""Nobody else decides for so long, where a lock holds them back."""
 CAP_1 = replace(
     DEFAULT_RULES,
     same_text_days=0,
@@ -78,7 +80,8 @@ def test_of_sixteen_claims_for_one_client_under_a_cap_of_one_one_goes(
     *,
     mutant: bool,
 ) -> None:
-    """Each worker has another message of hers in hand. Mutant: nobody locks the client."""
+    """Each worker has another message of hers in hand, and the first to decide waits for another
+    that does. Mutant: nobody locks the client."""
     urls = service_database("outreach")
     world = outreach(urls, plays=WORKERS)
     if mutant:
@@ -89,7 +92,10 @@ def test_of_sixteen_claims_for_one_client_under_a_cap_of_one_one_goes(
     world.now_is(NOON)
     with (
         queues(urls, CAP_1) as workers,
-        at("intent_claimed", lambda: eventually(lambda: False, 0.1), times=WORKERS),
+        at(
+            "intent_claimed",
+            lambda: eventually(lambda: decided.count("intent_claimed") > 1, ONE_ALONE_SECONDS),
+        ) as decided,
         ThreadPoolExecutor(WORKERS) as pool,
     ):
         claims = list(pool.map(lambda queue: queue.claim(1).claimed, workers))

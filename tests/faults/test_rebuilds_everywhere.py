@@ -55,7 +55,7 @@ def test_every_fact_counts_once_whoever_is_rebuilt_moved_or_killed(
 
 def _something_happened(figures: Mapping[str, Any], plan: RebuildPlan) -> None:
     assert figures["least kills"] >= 1
-    assert figures["rebuilds"] >= plan.size.days // 2
+    assert figures["rebuilds"] >= 1
     assert figures["moves"] == len(plan.moves)
     assert figures["generations by reason"].keys() == {"rebuild", "zone"}
     assert figures["answers while rebuilding"] > 0
