@@ -7,19 +7,35 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from ingestion_service import translate
-from ingestion_service.domain.facts import EventKey, SourceFact
+from ingestion_service.domain.facts import EventKey, SourceFact, SourceObjectKind
 from ingestion_service.domain.intake_results import IntakeResult
 from ingestion_service.domain.source_records import SourceRecord
-from rapport_contracts.topics import SOURCE_BOOKINGS, SOURCE_PAYMENTS, partition_of
+from rapport_contracts.catalogue import SOURCE as SOURCE_EVENTS
+from rapport_contracts.topics import (
+    SOURCE_BOOKINGS,
+    SOURCE_CARE,
+    SOURCE_PAYMENTS,
+    SOURCE_SIGNALS,
+    Topic,
+    partition_of,
+)
 from rapport_runtime.bus.port import TopicPartition
 from rapport_runtime.stream.batch import DeadLetter, Sender
 
 SetAside = Callable[[Any, Sequence[DeadLetter]], None]
 """Stores dead letters in a transaction."""
 
-_TYPES: Final = {kind: name for name, kind in translate.KINDS.items()} | {
-    "assumed": "rapport.booking.completed.v1"
+_TOPICS: Final[dict[SourceObjectKind, Topic]] = {
+    "booking": SOURCE_BOOKINGS,
+    "payment": SOURCE_PAYMENTS,
+    "signal": SOURCE_SIGNALS,
+    "care": SOURCE_CARE,
+    "statement": SOURCE_CARE,
 }
+_TYPES: Final = {
+    (topic, translate.KINDS[name]): name for topic, names in SOURCE_EVENTS.items() for name in names
+} | {(SOURCE_BOOKINGS.name, "assumed"): "rapport.booking.completed.v1"}
+_OBJECT_IDS: Final[dict[SourceObjectKind, str]] = {"booking": "booking_id", "payment": "payment_id"}
 _PART_IDS: Final = {"refund": "refund_id", "chargeback": "chargeback_id"}
 
 
@@ -36,7 +52,7 @@ def letter_of(fact: SourceFact, result: IntakeResult) -> DeadLetter:
 
 def record_of(fact: SourceFact) -> SourceRecord:
     """The record; its offset is below zero, where the log has none, and the same each time."""
-    topic = SOURCE_BOOKINGS if fact.object_kind == "booking" else SOURCE_PAYMENTS
+    topic = _TOPICS[fact.object_kind]
     key = (fact.external_id or fact.external_object_id).encode()
     return SourceRecord(
         topic.name,
@@ -54,7 +70,7 @@ def _event_of(fact: SourceFact) -> dict[str, Any]:
         "specversion": "1.0",
         "id": fact.event_id,
         "source": fact.source,
-        "type": _TYPES[fact.kind],
+        "type": _TYPES[_TOPICS[fact.object_kind].name, fact.kind],
         "practiceid": fact.practice_id,
         "subject": fact.external_id,
         "time": fact.occurred_at.isoformat(),
@@ -70,7 +86,7 @@ def _data_of(fact: SourceFact) -> dict[str, Any]:
     part_id = details.pop("part_id")
     at = details.pop("cancelled_at")
     return {
-        f"{fact.object_kind}_id": fact.external_object_id,
+        _OBJECT_IDS.get(fact.object_kind, "signal_id"): fact.external_object_id,
         "starts_at": fact.starts_at and fact.starts_at.isoformat(),
         "amount_minor": fact.amount_minor,
         "currency": fact.currency,
