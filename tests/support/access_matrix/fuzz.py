@@ -76,20 +76,22 @@ class Report:
         return "\n\n".join(f"{title}\n{text}" for title, text in self.findings.items())
 
 
-def fuzz_alone(service: str, postgres_url: str, examples: int) -> Report:
+def fuzz_alone(service: str, postgres_url: str, examples: int, kinds: int | None = None) -> Report:
     """Fuzz a service, by its name, in a process of its own; each operation gets `examples` cases.
+    A body of many kinds, such as an event, is of `kinds` of them alone, spread over all; None: of
+    each.
 
     What the tool draws hangs on which modules are imported, since it also tries the constants that
     they hold. So the seed finds the same alone, among all tests, and in CI.
     """
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as alone:
-        return alone.submit(_fuzz_service, service, postgres_url, examples).result()
+        return alone.submit(_fuzz_service, service, postgres_url, examples, kinds).result()
 
 
-def _fuzz_service(service: str, postgres_url: str, examples: int) -> Report:
+def _fuzz_service(service: str, postgres_url: str, examples: int, kinds: int | None) -> Report:
     # What it found is in the report; what the service logged meanwhile would flood the proof.
     with contextlib.redirect_stdout(io.StringIO()), WORLDS[service](postgres_url) as world:
-        report = _fuzz(world, examples)
+        report = _fuzz(world, examples, kinds)
         labels = [operation.label for operation in world.operations]
     report.operations = len(labels)
     report.asked_too_little = {
@@ -98,10 +100,11 @@ def _fuzz_service(service: str, postgres_url: str, examples: int) -> Report:
     return report
 
 
-def _fuzz(world: ApiWorld, examples: int) -> Report:
+def _fuzz(world: ApiWorld, examples: int, kinds: int | None) -> Report:
     """Run all phases: examples, edges of each schema, random data, and chains along links."""
     config = SchemathesisConfig.from_dict(_configuration(world, examples))
-    schema = schemathesis.openapi.from_dict(world.app.openapi(), config=config)
+    document = _of_kinds(world.app.openapi(), kinds)
+    schema = schemathesis.openapi.from_dict(document, config=config)
     schema.app = world.app
     schema.hook(filter_failure)
     _register_formats()
@@ -114,6 +117,18 @@ def _fuzz(world: ApiWorld, examples: int) -> Report:
         elif isinstance(event, events.FatalError):
             raise event.exception
     return report
+
+
+def _of_kinds(document: Any, kinds: int | None) -> Any:
+    """The document with so many kinds, evenly spread, where a schema is one of more."""
+    if isinstance(document, list):
+        return [_of_kinds(each, kinds) for each in document]
+    if not isinstance(document, dict):
+        return document
+    cut = {name: _of_kinds(each, kinds) for name, each in document.items()}
+    if kinds is not None and len(cut.get("oneOf", ())) > kinds:
+        cut["oneOf"] = cut["oneOf"][:: -(-len(cut["oneOf"]) // kinds)]
+    return cut
 
 
 def filter_failure(_context: Any, failure: Failure, _case: Case, response: Response) -> bool:
