@@ -11,7 +11,7 @@ pytestmark = [
     pytest.mark.timeout(1800),
 ]
 
-EXAMPLES = 10
+EXAMPLES = 6
 KINDS = 6
 """Of the 40 kinds of source events: each has the edges of each of its fields to try, alone and in a
 list. `make proof` asks for more of both."""

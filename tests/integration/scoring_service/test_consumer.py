@@ -76,7 +76,7 @@ def test_a_booking_becomes_a_tier_and_silence_takes_it_away(world: Build) -> Non
 def test_the_same_log_in_other_batches_and_a_late_sweep_says_the_same(world: Build) -> None:
     log = Log()
     start = datetime(1997, 1, 1, 12, tzinfo=UTC)
-    for day in range(420):
+    for day in range(0, 420, 2):
         noon = start + timedelta(days=day)
         log.watermark(noon)
         client = f"client-{day % 7}"
