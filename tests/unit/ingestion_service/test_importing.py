@@ -197,6 +197,17 @@ def test_refused_lines_are_in_the_errors_file_with_their_numbers_and_the_way_out
     assert len(stores.tables.ledger) == 3
 
 
+def test_a_line_in_another_currency_than_the_practices_is_refused_alone_though_it_is_the_first(
+    stores: MemoryStores, given: Callable[..., list[str]], tmp_path: Path
+) -> None:
+    errors = tmp_path / "errors.csv"
+    given(HEADER + "c3,2024-05-02,settled,p3,20.00,USD,\n" + PAID, "--errors", str(errors))
+    _, refused = errors.read_text("utf-8-sig").splitlines()
+    assert refused.startswith("2,currency,")
+    assert "the currency of the practice" in refused
+    assert len(stores.tables.ledger) == 1
+
+
 def test_a_file_that_is_changed_meanwhile_is_not_taken_on(
     stores: MemoryStores,
     given: Callable[..., list[str]],

@@ -258,13 +258,18 @@ class Line:
         )
 
     def _same_currency(self, text: str) -> str:
-        code, first = read_currency(text), self._rules.currency
-        if code != first:
+        code, currency = read_currency(text), self._rules.currency
+        if code == currency:
+            return code
+        if self._rules.options.only_currency:
             raise Refused(
-                said("is not {currency}, as further up", currency=first),
-                said("put each currency into a file of its own"),
+                said("is not {currency}, the currency of the practice", currency=currency),
+                said("convert the amount, or take the line out"),
             )
-        return code
+        raise Refused(
+            said("is not {currency}, as further up", currency=currency),
+            said("put each currency into a file of its own"),
+        )
 
 
 def _undamaged(text: str) -> str:

@@ -136,9 +136,11 @@ class BadAnswer(ValueError):
 @dataclass(frozen=True, kw_only=True)
 class Options:
     """What a file does not say: of which kind it is, the currency of amounts without one (ISO
-    4217), and answers by the question's key. Raises BadAnswer, ValueError."""
+    4217), whether amounts in another one are refused (else the first that is named holds for the
+    file), and answers by the question's key. Raises BadAnswer, ValueError."""
 
     currency: str = DEFAULT_CURRENCY
+    only_currency: bool = False
     answers: Mapping[str, str] = field(default_factory=dict)
     vocabulary: Vocabulary = HAPPENINGS
 

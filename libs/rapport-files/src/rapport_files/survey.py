@@ -128,7 +128,9 @@ class Survey(Generic[T]):
         found = ", ".join(columns.headers.values()) or "-"
         reason = said("the column is missing; there are: {found}", found=found)
         for name in sorted(self._lacking):
-            way_out = said("call it {name}, or answer column.{name}=", name=name)
+            way_out = said(
+                "call it {name}, or answer column.{name}= its header or letter", name=name
+            )
             self._refusals.add(Problem(columns.line, name, reason, way_out))
 
     def _questions(self, asks: Mapping[str, bool]) -> list[Question]:

@@ -158,7 +158,7 @@ def rules_of(table: Table, origin: Origin, options: Options) -> Rules:
             whose = "client" if name == "client_id" else of
             if cells.get(name):
                 ids.setdefault((name, whose), IdColumn()).see(cells[name])
-        if currency is None and kind in PRICED:
+        if currency is None and kind in PRICED and not options.only_currency:
             currency = _currency(cells.get("currency", ""))
     return Rules(
         columns=table.columns,

@@ -105,7 +105,9 @@ def request_of(options: argparse.Namespace, practice: Practice) -> Request:
 def look(request: Request, each: Callable[[Problem], None]) -> Understanding:
     """What was understood of the file; `each` gets every problem. Raises `Refused`."""
     try:
-        options = Options(currency=request.practice.currency, answers=request.answers)
+        options = Options(
+            currency=request.practice.currency, only_currency=True, answers=request.answers
+        )
         return understand(request.path, request.origin, options, each)
     except (BadAnswer, ValueError) as error:
         raise Refused(f"--answer {error}") from error
