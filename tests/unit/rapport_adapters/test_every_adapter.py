@@ -192,8 +192,13 @@ def test_a_webhook_tells_events_or_why_not(system: System) -> None:
         pytest.param(b"", "is not JSON in UTF-8", id="empty"),
         pytest.param(b"{", "is not JSON in UTF-8", id="cut"),
         pytest.param(b'{"a": "\xff"}', "is not JSON in UTF-8", id="no UTF-8"),
-        pytest.param(b"[" * 100_000, "is not JSON in UTF-8", id="too deep"),
-        pytest.param(b"9" * 10_000, "is not JSON in UTF-8", id="a number of 10,000 digits"),
+        pytest.param(b"[" * 100_000, "is nested too deep", id="too deep"),
+        pytest.param(
+            b"9" * 10_000, "has a number of too many digits", id="a number of 10,000 digits"
+        ),
+        pytest.param(
+            b'{"a": NaN}', "has NaN, which JSON does not have", id="a number that is none"
+        ),
         pytest.param(
             b" " * (MAX_VALUE_BYTES + 1), f"is larger than {MAX_VALUE_BYTES} bytes", id="large"
         ),

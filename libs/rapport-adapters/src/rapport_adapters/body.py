@@ -193,16 +193,42 @@ def parse(raw: bytes, way_out: str, pointer: str = "") -> Value:
     if len(raw) > MAX_VALUE_BYTES:
         raise Unreadable(pointer, f"is larger than {MAX_VALUE_BYTES} bytes", way_out)
 
-    def unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
-        found = dict(pairs)
-        if len(found) < len(pairs):
-            raise Unreadable(pointer, "has an object with the same key twice", way_out)
-        return found
-
     try:
-        document = json.loads(raw.decode(), object_pairs_hook=unique, parse_float=Decimal)
-    except (ValueError, RecursionError):
-        pass
-    else:
-        return Value(document, pointer, way_out)
-    raise Unreadable(pointer, "is not JSON in UTF-8", way_out)
+        return Value(_document(raw), pointer, way_out)
+    except _NoJson as error:
+        reason = str(error)
+    raise Unreadable(pointer, reason, way_out)
+
+
+class _NoJson(ValueError):
+    """What a body is or has that JSON, as we take it, is not or has not."""
+
+
+def _document(raw: bytes) -> object:
+    try:
+        return json.loads(
+            raw.decode(),
+            object_pairs_hook=_unique,
+            parse_float=Decimal,
+            parse_constant=_no_constant,
+        )
+    except _NoJson:
+        raise
+    except (UnicodeDecodeError, json.JSONDecodeError):
+        reason = "is not JSON in UTF-8"
+    except RecursionError:
+        reason = "is nested too deep"
+    except ValueError:  # of an integer alone
+        reason = "has a number of too many digits"
+    raise _NoJson(reason)
+
+
+def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise _NoJson("has an object with the same key twice")
+    return found
+
+
+def _no_constant(name: str) -> object:
+    raise _NoJson(f"has {name}, which JSON does not have")

@@ -61,7 +61,8 @@ def main(argv: list[str]) -> int:
         rulebook=arguments.rulebook,
         words=words,
     )
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in (signal.SIGINT, signal.SIGTERM):  # a script's background job ignores SIGINT
+        signal.signal(number, _interrupt)
     try:
         return run_demo(options, dataset, console)
     except KeyboardInterrupt:
