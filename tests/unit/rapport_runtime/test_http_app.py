@@ -298,6 +298,19 @@ def test_u0000_in_the_address(app: FastAPI, path: str) -> None:
     problem(ask(app, "GET", path, headers=PRACTICE), 400, "bad-request")
 
 
+@pytest.mark.parametrize("path", ["/v1/things/a%ffb", "/v1/numbers?least=%e5%b9", "/v1/%c0%80"])
+def test_an_address_that_is_not_utf_8_is_refused_and_not_read_as_another(
+    app: FastAPI, path: str
+) -> None:
+    answer = problem(ask(app, "GET", path, headers=PRACTICE), 400, "bad-request")
+    assert "UTF-8" in answer["detail"]
+
+
+def test_an_address_in_chinese_is_read(app: FastAPI) -> None:
+    answer = ask(app, "GET", "/v1/things/%E9%9D%99%E6%B8%AF", headers=PRACTICE)
+    assert answer.status_code == 404
+
+
 def test_a_business_problem_keeps_its_own_type(app: FastAPI) -> None:
     body = {"title": "double", "amount_minor": 1}
     answer = problem(

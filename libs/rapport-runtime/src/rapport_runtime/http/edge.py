@@ -7,6 +7,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from types import MappingProxyType
 from typing import Any
+from urllib.parse import unquote_to_bytes
 
 from fastapi import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -111,9 +112,7 @@ class Edge:
             request_served.reset(before)
 
     async def _admit(self, scope: Scope, headers: _Headers, receive: Receive) -> bytes:
-        target = scope.get("raw_path", b"") + b"?" + scope.get("query_string", b"")
-        if b"%00" in target or b"\0" in target:
-            raise BadRequest("the address holds U+0000")
+        _check_address(scope.get("raw_path", b"") + b"?" + scope.get("query_string", b""))
         if headers.get(b"content-encoding", b"identity").lower() != b"identity":
             raise UnsupportedMediaType("send the body without Content-Encoding")
         declared = headers.get(b"content-length", b"0")
@@ -217,6 +216,20 @@ def _give_place_back(scope: Scope) -> None:
 async def _refuse(refused: ProblemError, scope: Scope, receive: Receive, answer: _Answer) -> None:
     response = refused.problem.response(refused.headers)
     await response(scope, receive, answer.send)
+
+
+def _check_address(target: bytes) -> None:
+    """Raise `BadRequest` for what the framework would read as another text, or the database as
+    none."""
+    if b"%" not in target and target.isascii() and b"\0" not in target:
+        return
+    plain = unquote_to_bytes(target)
+    if b"\0" in plain:
+        raise BadRequest("the address holds U+0000")
+    try:
+        plain.decode()
+    except UnicodeDecodeError:
+        raise BadRequest("the address is not UTF-8, percent-encoded") from None
 
 
 def _request_id(headers: _Headers) -> str:
