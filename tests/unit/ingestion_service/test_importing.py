@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from ingestion_service.declaring import declare_source
+from ingestion_service.domain.sources import SourceKey, as_itself
 from ingestion_service.draining import Drain
 from ingestion_service.handlers import register_practice
 from ingestion_service.importing import running, taking
@@ -167,6 +169,21 @@ def test_killed_in_the_middle_and_given_again_the_ledger_is_the_same(
     assert lines[-1].startswith("accepted: 5 events; known before: 0;")
     assert len({key.event_id for key in stores.tables.ledger}) == 5
     assert Counter(hold.is_held for _, hold in stores.tables.queues.holds)[False] == 1
+
+
+@pytest.mark.parametrize("takes", [False, True])
+def test_a_source_that_is_not_declared_is_told_before_anything_is_taken(
+    stores: MemoryStores, given: Callable[..., list[str]], tmp_path: Path, *, takes: bool
+) -> None:
+    errors = tmp_path / "errors.csv"
+    with stores.open_for_operator() as store:
+        register_practice(LAKESIDE._replace(undeclared_sources="wait"), store)
+    with pytest.raises(Refused, match="has not declared it"):
+        given(HEADER + PAID, "--errors", str(errors), takes=takes)
+    assert not errors.exists()
+    with stores.open(LAKESIDE.practice_id) as store:
+        declare_source(as_itself(SourceKey(LAKESIDE.practice_id, "desk"), is_fixed=False), store)
+    assert given(HEADER + PAID, "--errors", str(errors), takes=takes)
 
 
 def test_what_is_taken_twice_by_two_halves_in_another_order_is_the_same(

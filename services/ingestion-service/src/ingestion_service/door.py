@@ -50,6 +50,16 @@ def accept_again(
     return _accept(facts, declared, store, times)
 
 
+def lets_in(key: SourceKey, store: Store) -> bool:
+    """Whether events of a source are accepted as things stand: it is declared, it sent before
+    sources were declared, or its practice accepts any."""
+    return (
+        bool(store.sources([key]))
+        or bool(store.counted([key]))
+        or _accepts_any(store.practices({key.practice_id}).get(key.practice_id))
+    )
+
+
 def _accept(
     entered: Sequence[SourceFact | IntakeResult],
     declared: Declared,

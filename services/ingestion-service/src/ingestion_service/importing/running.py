@@ -12,6 +12,8 @@ from typing import Final, NamedTuple
 from ingestion_service.domain.facts import PracticeId
 from ingestion_service.domain.imports import ImportJob
 from ingestion_service.domain.practices import Practice
+from ingestion_service.domain.sources import SourceKey
+from ingestion_service.door import lets_in
 from ingestion_service.importing.reading import Reading, Request, hash_of, look, read, request_of
 from ingestion_service.importing.snapshot import KEPT, note_planned
 from ingestion_service.importing.taking import Import, RefusedLine, Tells, begun
@@ -57,6 +59,7 @@ def run(database: Database, stores: Stores, options: argparse.Namespace) -> list
         print_lines(_told(understood))
         if not understood.can_begin:
             raise Refused("nothing was written: the file is not understood as a whole")
+        _check_source(request, stores)
         taken_at = _taken_at(job, options, stores)
         reading = read(request, understood, stores, taken_at)
         if entry is None:
@@ -159,6 +162,18 @@ def _practice(stores: Stores, practice_id: PracticeId) -> Practice:
     if not found:
         raise Refused(f"practice {practice_id} is not registered")
     return found[practice_id]
+
+
+def _check_source(request: Request, stores: Stores) -> None:
+    """Raise `Refused` where each event would be refused for its source."""
+    with stores.transaction() as tx:
+        key = SourceKey(request.practice.practice_id, request.source)
+        if lets_in(key, stores.within(tx)):
+            return
+    raise Refused(
+        "nothing was written: --source: the practice has not declared it: declare it"
+        " (PUT /v1/sources/{source}), or correct its name"
+    )
 
 
 def _taken_at(job: ImportJob | None, options: argparse.Namespace, stores: Stores) -> datetime:
