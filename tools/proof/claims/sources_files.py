@@ -7,7 +7,9 @@ from tools.claim import Bench, Measured
 from tools.proof.pytest_runs import shown_by_one_run
 
 READ = "tests/unit/rapport_files"
-MEMORY = "tests/unit/ingestion_service/test_importing.py"
+IMPORTING = "tests/unit/ingestion_service/importing"
+MEMORY = f"{IMPORTING}/test_importing.py"
+REFUSALS = f"{IMPORTING}/test_refusals.py"
 POSTGRES = "tests/integration/ingestion_service/test_import.py"
 
 CLAIMS: Mapping[str, tuple[str, ...]] = MappingProxyType(
@@ -28,8 +30,8 @@ CLAIMS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "files: unasked, nothing is taken; what has two readings is asked": (
             f"{READ}/test_questions.py",
             f"{MEMORY}::test_without_yes_it_only_tells_what_it_understood",
-            f"{MEMORY}::test_what_is_not_clear_is_not_taken",
-            f"{MEMORY}::test_nobody_guesses_whether_a_file_reports_history",
+            f"{REFUSALS}::test_what_is_not_clear_is_not_taken",
+            f"{REFUSALS}::test_nobody_guesses_whether_a_file_reports_history",
         ),
         "files: the same rows in each encoding, format and order are the same events": (
             f"{READ}/test_same_rows.py",
@@ -38,7 +40,7 @@ CLAIMS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "files: what a spreadsheet has damaged is refused by line": (
             f"{READ}/test_values.py::TestIds",
             f"{READ}/test_readers.py::TestWorkbooks::test_what_is_damaged_is_refused_by_line",
-            f"{MEMORY}::test_refused_lines_are_in_the_errors_file_with_their_numbers_and_the_way_out",
+            f"{REFUSALS}::test_refused_lines_are_in_the_errors_file_with_their_numbers_and_the_way_out",
         ),
         "files: no report repeats a word of a column that is not mapped": (
             f"{READ}/test_silence.py",
