@@ -12,6 +12,7 @@ from rapport_runtime.ops import keys
 from tests.support.access_matrix.document import Operation
 from tests.support.access_matrix.world import PRACTICE, ApiWorld, make_key
 from tests.support.access_matrix.worlds import WORLDS
+from tests.support.as_documented import assert_as_documented
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
 BODY = {"json": {}}
@@ -53,6 +54,10 @@ def bad_keys(world: ApiWorld) -> Iterator[tuple[str, str | None]]:
         ("expired", expired),
         ("revoked", revoked),
     )
+
+
+def test_what_is_refused_by_routes_is_what_the_document_shows(world: ApiWorld) -> None:
+    assert_as_documented(world.app)
 
 
 def test_nobody_without_a_key_that_holds(world: ApiWorld) -> None:

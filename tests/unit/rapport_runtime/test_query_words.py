@@ -3,6 +3,7 @@
 import pytest
 from fastapi import FastAPI
 
+from tests.support.as_documented import assert_as_documented
 from tests.support.servers.app_calls import ask
 from tests.unit.rapport_runtime.toy import READER, problem, toy_app
 
@@ -34,3 +35,7 @@ def test_a_query_word_that_the_operation_does_not_know_is_refused(
 
 def test_who_has_no_key_learns_no_query_words(app: FastAPI) -> None:
     problem(ask(app, "GET", "/v1/numbers?mots=4"), 401, "unauthorised")
+
+
+def test_the_routes_know_the_words_and_media_types_that_the_document_shows(app: FastAPI) -> None:
+    assert_as_documented(app)

@@ -4,6 +4,7 @@ import inspect
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
+from functools import cache, partial
 from typing import Any
 
 from fastapi import APIRouter, FastAPI
@@ -123,10 +124,9 @@ def create_app(service: Service, routers: Sequence[APIRouter]) -> FastAPI:
     app.state.on_threads = frozenset(_on_threads(app))
     app.include_router(docs.docs_router(app, service.events))
     app.include_router(probe_router(service.checks, service.refresh))
-    document = openapi(app, service.tags)
-    app.state.query_words = query_words(app, document)
-    app.state.takes_json_only = takes_json_only(app, document)
-    app.openapi = lambda: document  # type: ignore[method-assign]  # FastAPI's documented way
+    app.state.query_words = query_words(app)
+    app.state.takes_json_only = takes_json_only(app)
+    app.openapi = cache(partial(openapi, app, service.tags))  # type: ignore[method-assign]  # FastAPI's documented way
     errors.install(app)
     app.add_middleware(
         Edge,

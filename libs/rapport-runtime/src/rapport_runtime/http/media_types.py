@@ -4,12 +4,13 @@ The framework would hand it on unread, and answer that the whole body has a wron
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator
 from typing import Any
 
 from fastapi import FastAPI, Request
+from fastapi.routing import RouteContext
 
-from rapport_runtime.http.operations import shown_operations
+from rapport_runtime.http.operations import shown_routes
 from rapport_runtime.http.problems import UnsupportedMediaType
 
 JSON = "application/json"
@@ -21,12 +22,10 @@ def is_json(content_type: str) -> bool:
     return _JSON.match(content_type) is not None
 
 
-def takes_json_only(app: FastAPI, document: Mapping[str, Any]) -> frozenset[Any]:
+def takes_json_only(app: FastAPI) -> frozenset[Any]:
     """The endpoints whose body, by the OpenAPI document, is JSON and nothing else."""
     return frozenset(
-        route.endpoint
-        for route, operation in shown_operations(app, document)
-        if list(operation.get("requestBody", {}).get("content", ())) == [JSON]
+        route.endpoint for route in shown_routes(app) if set(_media_types(route)) == {JSON}
     )
 
 
@@ -36,6 +35,12 @@ def refuse_other_media(request: Request) -> None:
         return
     if not is_json(request.headers.get("content-type", "")):
         raise UnsupportedMediaType(f"send the body with Content-Type: {JSON}")
+
+
+def _media_types(route: RouteContext) -> Iterator[str]:
+    if route.body_field is not None:
+        yield route.body_field.field_info.media_type
+    yield from (route.openapi_extra or {}).get("requestBody", {}).get("content", ())
 
 
 def _has_body(request: Request) -> bool:

@@ -9,8 +9,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from fastapi import FastAPI, Request
+from fastapi.dependencies.models import Dependant
 
-from rapport_runtime.http.operations import shown_operations
+from rapport_runtime.http.operations import shown_routes
 from rapport_runtime.http.problems import FieldError, InvalidRequest
 
 _MOST = 100
@@ -21,12 +22,9 @@ QueryWords = Mapping[Any, frozenset[str]]
 """The words that each endpoint knows."""
 
 
-def query_words(app: FastAPI, document: Mapping[str, Any]) -> QueryWords:
+def query_words(app: FastAPI) -> QueryWords:
     """The words that the OpenAPI document names, by the endpoint of their operation."""
-    return {
-        route.endpoint: frozenset(_of_query(operation))
-        for route, operation in shown_operations(app, document)
-    }
+    return {route.endpoint: frozenset(_of_query(route.dependant)) for route in shown_routes(app)}
 
 
 def refuse_wrong_words(request: Request) -> None:
@@ -66,6 +64,8 @@ def _refuse(words: Sequence[str], *, reason: str, summary: str, detail: str) -> 
         )
 
 
-def _of_query(operation: Mapping[str, Any]) -> Iterator[str]:
-    parameters = operation.get("parameters", ())
-    return (one["name"] for one in parameters if one.get("in") == "query")
+def _of_query(dependant: Dependant) -> Iterator[str]:
+    """The words that an endpoint reads, and all on which it depends."""
+    yield from (field.alias for field in dependant.query_params)
+    for each in dependant.dependencies:
+        yield from _of_query(each)
