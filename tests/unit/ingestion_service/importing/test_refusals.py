@@ -35,7 +35,7 @@ def test_a_source_that_is_not_declared_is_told_before_anything_is_taken(
     errors = tmp_path / "errors.csv"
     with stores.open_for_operator() as store:
         register_practice(LAKESIDE._replace(undeclared_sources="wait"), store)
-    with pytest.raises(Refused, match="has not declared it"):
+    with pytest.raises(Refused, match="has not declared --source"):
         given(HEADER + PAID, "--errors", str(errors), takes=takes)
     assert not errors.exists()
     with stores.open(LAKESIDE.practice_id) as store:

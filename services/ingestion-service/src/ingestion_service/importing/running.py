@@ -171,7 +171,7 @@ def _check_source(request: Request, stores: Stores) -> None:
         if lets_in(key, stores.within(tx)):
             return
     raise Refused(
-        "nothing was written: --source: the practice has not declared it: declare it"
+        "nothing was written: unknown-source, the practice has not declared --source: declare it"
         " (PUT /v1/sources/{source}), or correct its name"
     )
 
