@@ -3,8 +3,8 @@
 No service code: the plays are read from the playbook's JSON.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 from tests.support.oracles.settling import answered, length
@@ -23,18 +23,22 @@ class Identity(NamedTuple):
 
 
 class Due(NamedTuple):
-    """A message that must exist: why, and by which play and step."""
+    """A message that must exist: why, and by which play and step. `told_by` is the watermark that
+    follows its cause in the log: who has read that far knows of it."""
 
     play: Json
     step: Json
     change: Json
     at: datetime
+    told_by: datetime
 
 
 def due_messages(logs: Iterable[Sequence[Json]], playbook: Json) -> dict[Identity, Due]:
     """Every message that follows from the tier changes and watermarks in the partitions' logs."""
     due = {}
     lengths = {_settles_after(play) for play in playbook["plays"]}
+    logs = list(logs)
+    told_by = {change: up_to for log in logs for change, up_to in _told_by(log)}
     for said in (each for log in logs for each in answered(log, lengths)):
         for play in playbook["plays"]:
             if said.after not in {None, _settles_after(play)}:
@@ -46,8 +50,22 @@ def due_messages(logs: Iterable[Sequence[Json]], playbook: Json) -> dict[Identit
                 occasion = f"tier {said.change['scheme']}:{said.change['version']}"
                 due_at = said.at + length(step.get("delay", "PT0S"))
                 mine = Identity(*client, play["key"], occasion, number)
-                due[mine] = Due(play, step, said.change, due_at)
+                told = told_by[(*client, said.change["scheme"], said.change["version"])]
+                due[mine] = Due(play, step, said.change, due_at, told)
     return due
+
+
+def _told_by(log: Sequence[Json]) -> Iterator[tuple[tuple[str, str, str, int], datetime]]:
+    """Each change of a partition, with the watermark that follows it; without one it is told at no
+    time that is known."""
+    up_to = datetime.max.replace(tzinfo=UTC)
+    for event in reversed(log):
+        change = event["data"]
+        if event["type"] == "rapport.watermark.advanced.v1":
+            up_to = datetime.fromisoformat(change["up_to"])
+        else:
+            client = event["practiceid"], change["client_id"]
+            yield (*client, change["scheme"], change["version"]), up_to
 
 
 def _settles_after(play: Json) -> timedelta:

@@ -157,7 +157,7 @@ class Letterbox:
 
     def _why_not(self, message: Json) -> str | None:
         """What is wrong with the reason for which a message did not go; None when it holds."""
-        play, step, change, _ = self.due[identity(message)]
+        play, step, change = self.due[identity(message)][:3]
         reason = str(message["reason"])
         is_open = first_open(step, play["purpose"], self._person(message)) is not None
         if message["state"] == "expired":
@@ -236,8 +236,11 @@ class Letterbox:
 
     def _was_capped(self, message: Json) -> bool:
         """Whether some cap was full at every step of the clock at which the message might go, if
-        there was any; while it waited for its next try it could not."""
+        there was any; while it waited for its next try it could not, nor before its cause was told:
+        a day's events follow its noon, and a slow worker may tell of them on the next."""
         known, ends = _at(message["due_at"]), _at(message["expires_at"])
+        if not message.get("put_off"):
+            known = max(known, self.due[identity(message)].told_by)
         tries = message.get("tries", ())
         free_from = _at(tries[-1]["started_at"]) + RETRIED_WITHIN if tries else None
         steps = pairwise(self.steps)
@@ -384,7 +387,10 @@ def _same_address(channel: str, stored: str, reached: str) -> bool:
 
 
 def _described(message: Json) -> str:
-    return f"{identity(message)} is {message['state']} ({message['reason']})"
+    """Who it is, how it ended, and what tells why."""
+    keys = ("due_at", "expires_at", "tries", "put_off")
+    why = {key: message[key] for key in keys if key in message}
+    return f"{identity(message)} is {message['state']} ({message['reason']}) {why}"
 
 
 def _at(text: str) -> datetime:

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 import psycopg
 
 import scoring_service
-from rapport_contracts.topics import CLIENT_ACTIVITY, TIER_CHANGES
+from rapport_contracts.topics import CLIENT_ACTIVITY, OUTREACH_EVENTS, TIER_CHANGES
 from rapport_devkit.api_client import ApiClient
 from tests.support.generators.workload import EventKey
 from tests.support.oracles.due_messages import due_messages
@@ -242,7 +242,7 @@ def _look_at_messages(
         tiers[event["practiceid"], data["client_id"]][data["version"]] = data["to_tier"]
     box = Letterbox(
         due=due_messages(world.log.logs(TIER_CHANGES.name).values(), world.playbook),
-        messages=_with_tries(world, deliveries),
+        messages=_with_delays(world, _with_tries(world, deliveries)),
         deliveries=deliveries,
         people=_people(world),
         documents=_documents(world, clients),
@@ -287,6 +287,16 @@ def _with_tries(world: World, deliveries: list[Json]) -> list[Json]:
             begun = [t for t in tries if at and datetime.fromisoformat(t["started_at"]) <= at]
             message["sent_at"] = begun[-1]["business_at"] if begun else message["sent_at"]
     return messages
+
+
+def _with_delays(world: World, messages: list[Json]) -> list[Json]:
+    """The messages, each with when and why it was put off, as the bus tells."""
+    put_off: dict[str, list[str]] = defaultdict(list)
+    for event in events(world, OUTREACH_EVENTS.name, "rapport.message.changed.v1"):
+        data = event["data"]
+        if data["state"] == "deferred":
+            put_off[data["message_id"]].append(f"{data['at']} {data['reason']}")
+    return [{**message, "put_off": put_off[message["message_id"]]} for message in messages]
 
 
 def _tries(world: World, message: Mapping[str, Any]) -> list[Json]:

@@ -52,6 +52,10 @@ def change(version: int, direction: str, **fields: Any) -> dict[str, Any]:
     return {"type": "rapport.tier.changed.v1", "practiceid": "lake", "data": data | fields}
 
 
+def watermark(up_to: datetime) -> dict[str, Any]:
+    return {"type": "rapport.watermark.advanced.v1", "data": {"up_to": up_to.isoformat()}}
+
+
 def message(version: int, play: str = "thanks", **fields: Any) -> dict[str, Any]:
     return {
         "practice_id": "lake",
@@ -82,9 +86,10 @@ def delivery(version: int, **fields: Any) -> dict[str, Any]:
 
 def box(messages: list[dict[str, Any]], deliveries: list[dict[str, Any]], **more: Any) -> Letterbox:
     changes = more.pop("changes", [change(1, "upgraded")])
+    told_by = watermark(more.pop("told_by", NOON))
     person = Reachable({"wechat": "openid-ada", "sms": "13900000001"}, {("wechat", "care")})
     return Letterbox(
-        due=due_messages([changes], PLAYBOOK),
+        due=due_messages([[*changes, told_by]], PLAYBOOK),
         messages=messages,
         deliveries=deliveries,
         people=more.pop("people", {ADA: person}),
@@ -185,6 +190,21 @@ def test_who_expires_must_have_been_capped_all_the_time() -> None:
         messages.append(expired | {"expires_at": ends.isoformat()})
         deliveries = [delivery(1), delivery(2)]
         assert found(box(messages, deliveries, changes=changes)) == faults
+
+
+@pytest.mark.parametrize(
+    ("told_by", "put_off", "faults"),
+    [
+        (NOON + 7 * DAY, [], set()),
+        (NOON + 6 * DAY, [], {"withheld_faults"}),
+        (NOON + 7 * DAY, ["put off at noon"], {"withheld_faults"}),
+    ],
+)
+def test_who_was_told_of_too_late_expires_unless_it_was_put_off_before(
+    told_by: datetime, put_off: list[str], faults: set[str]
+) -> None:
+    expired = message(1, state="expired", sent_at=None, put_off=put_off)
+    assert found(box([expired], [], told_by=told_by)) == faults
 
 
 def test_a_retry_may_come_too_late_and_fills_a_cap_until_it_is_known_to_have_failed() -> None:
