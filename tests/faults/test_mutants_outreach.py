@@ -10,16 +10,19 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from outreach_service.domain.care import CareWord
 from outreach_service.domain.consents import Subscription, WayOut
 from outreach_service.domain.messages import Outcome, Rejected, RetryPolicy, Unknown
 from outreach_service.domain.terms import Channel, Purpose
 from outreach_service.handlers import outcomes, preferences
+from outreach_service.handlers.care import hear_care
 from outreach_service.handlers.dispatch import Look, dispatch_due
 from outreach_service.handlers.outcomes import MessageUpdate, apply_outcome
 from outreach_service.handlers.preferences import withdraw_by_link
 from outreach_service.ports.records import ClaimedMessage
 from outreach_service.store import clients, locks, queue
 from outreach_service.store.contact_cipher import KeyringCipher
+from outreach_service.store.stores import PostgresStore
 from rapport_devkit.databases import ServiceDatabase
 from rapport_runtime.database import Database
 from tests.support.doubles.composer import dispatch_options
@@ -136,6 +139,36 @@ def test_a_withdrawal_does_not_pass_a_claim(
         assert len(outreach.world.queue.claim(10).claimed) == 1
     thread.join()
     survives = order == ["claimed", "withdrawn"]
+    assert survives is not mutant
+
+
+@pytest.mark.parametrize("mutant", [False, True])
+def test_a_risk_does_not_pass_a_claim(
+    outreach: Outreach, monkeypatch: pytest.MonkeyPatch, *, mutant: bool
+) -> None:
+    """ADR 52: once it is noted, no claim that has not read it commits. Mutant: a signal takes no
+    client's lock."""
+    if mutant:
+        monkeypatch.setattr(PostgresStore, "lock_clients", lambda *_: None)
+    word = CareWord(PRACTICE, "ada", 1, "risk_noted", "r1", NOON, NOON, "desk", "e1", {})
+    order: list[str] = []
+
+    def note() -> None:
+        with outreach.world.stores.open() as store:
+            hear_care(store, [word], [], [])
+        order.append("noted")
+
+    thread = threading.Thread(target=note)
+
+    def meanwhile() -> None:
+        thread.start()
+        thread.join(5 if mutant else 0.5)
+        order.append("claimed")  # before the commit, which lets the signal go on
+
+    with at("intent_claimed", meanwhile):
+        assert len(outreach.world.queue.claim(10).claimed) == 1
+    thread.join()
+    survives = order == ["claimed", "noted"]
     assert survives is not mutant
 
 

@@ -77,6 +77,7 @@ PROTECTIONS: Mapping[str, str] = MappingProxyType(
             f"{_OUTREACH}::test_a_click_holds_at_the_phone_to_which_its_message_went"
         ),
         "client lock of a withdrawal": f"{_OUTREACH}::test_a_withdrawal_does_not_pass_a_claim",
+        "client lock of a signal of care": f"{_OUTREACH}::test_a_risk_does_not_pass_a_claim",
         "client lock of a claim": (
             "tests/integration/outreach_service/test_consent_race.py::"
             "test_a_claim_waits_for_a_withdrawal_under_way_and_hears_it"
