@@ -278,7 +278,10 @@ def test_who_has_completed_a_case_is_not_asked_to_come_back(
     assert hearing.decide() == (("suppressed", "care-ended") if is_ended else ("sending", None))
 
 
-def test_what_is_no_fall_by_time_goes_on_after_a_case() -> None:
+def test_what_is_no_fall_by_time_and_what_is_service_go_on_after_a_case() -> None:
     ended = Guards(care_ended=True)
-    rise = a_change(reason=Reason.ACTIVITY)
-    assert isinstance(gate(a_context(guards=ended, play=a_play(), change=rise)), Send)
+    rise, fall = a_change(reason=Reason.ACTIVITY), a_change(reason=Reason.ELAPSED_TIME)
+    care, service = a_play(), a_play(purpose="service", unless={})
+    assert isinstance(gate(a_context(guards=ended, play=care, change=rise)), Send)
+    assert isinstance(gate(a_context(guards=ended, play=service, change=fall)), Send)
+    assert gate(a_context(guards=ended, play=care, change=fall)) == Suppress("care-ended")
