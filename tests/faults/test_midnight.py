@@ -110,14 +110,16 @@ def _clients() -> Iterator[str]:
 
 
 def _fallen(scoring: ScoringHarness) -> list[dict[str, Any]]:
-    """Each change by time on the bus, as often as it lies there."""
+    """Each change by time on the bus. The relay may publish an event twice (ADR 2), for readers
+    count it once by its id; a client who fell twice has two."""
     name = scoring.stack.options.topic_prefix + topics.TIER_CHANGES.name
-    values = [
-        json.loads(value)["data"]
+    events = [
+        json.loads(value)
         for partition in range(topics.PER_CLIENT_PARTITIONS)
         for value in read(scoring.stack.kafka.bootstrap, name, partition=partition)
     ]
-    return [change for change in values if change.get("reason") == "elapsed_time"]
+    changes_by_id = {event["id"]: event["data"] for event in events}
+    return [each for each in changes_by_id.values() if each.get("reason") == "elapsed_time"]
 
 
 def _ask_until(
