@@ -43,7 +43,7 @@ class Candidate(NamedTuple):
 
 class Verdict(NamedTuple):
     """The result of each fact in its place; the new ones, each of which names its client now; those
-    that wait; and the owners of the objects of both, None where only such as wait are about one."""
+    that wait; and the owners of the objects of both, None where all that is about one waits."""
 
     results: list[IntakeResult]
     new: list[Candidate]
@@ -107,7 +107,7 @@ def judge(
         for each, result in zip(judged, results, strict=True)
         if isinstance(each, Candidate) and result is PARKED
     ]
-    owners: Owners = {each.object_keys[0]: None for each in parked}
+    owners: Owners = {each.object_keys[0]: judging.owner(each.object_keys[0]) for each in parked}
     owners |= {key: one.fact.identity for one in new.values() for key in one.object_keys}
     owners |= {one.package: None for one in new.values() if one.package is not None}
     return Verdict(results, [new[index] for index in sorted(new)], parked, owners)
@@ -145,6 +145,10 @@ class _Judging:
             return each
         fact = each.fact._replace(namespace=owner.namespace, external_id=owner.external_id)
         return each._replace(fact=fact, content_hash=fact.content_hash, client=owner)
+
+    def owner(self, key: SourceObjectKey) -> IdentityKey | None:
+        """Whose a booking or payment is by what was accepted; None while nothing was."""
+        return self._owners.get(key)
 
     def result(self, each: Candidate) -> IntakeResult:
         """The result of a fact; what a new one says holds for those after it."""
