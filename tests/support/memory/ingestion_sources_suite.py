@@ -256,6 +256,23 @@ class SourceSuite:
         ]
         assert len(world.reads.list_clients(LAKESIDE.practice_id, "", 9)) == 1
 
+    def test_what_still_waits_after_its_turn_is_left_until_more_is_known(
+        self, world: StoreWorld, stores: Stores
+    ) -> None:
+        self.declare(stores, PAY)
+        paid = fact("settled", "e1", source="pay", external_id="cus_1", namespace="pay")
+        assert self.send(stores, paid, paid._replace(event_id="e2", external_id="cus_2")) == [
+            "parked",
+            "parked",
+        ]
+        self.register(stores, paid.client)
+        turns = []
+        for _ in range(4):
+            with world.worker() as store:
+                turns.append(accept_met(LAKESIDE.practice_id, 9, store).facts)
+        assert turns[-1] == 0
+        assert len(world.facts()) == 1
+
     def register(self, stores: Stores, *keys: IdentityKey) -> Person:
         """What `PUT /v1/clients` does."""
         with stores.open(LAKESIDE.practice_id) as store:

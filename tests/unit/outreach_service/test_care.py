@@ -1,5 +1,6 @@
 """Signals of other systems: what they keep back, and consents that come by the bus."""
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -22,6 +23,7 @@ from rapport_runtime.stream.batch import Batch, PartitionBatch
 from rapport_runtime.stream.positions import Position
 from tests.support.generators.outreach_events import an_activity
 from tests.support.generators.outreach_values import a_change, a_context, a_marketing_play, a_play
+from tests.support.memory.outreach import MemoryStore
 from tests.unit.outreach_service.memory_outreach import (
     ADA,
     DAY,
@@ -185,6 +187,39 @@ def test_the_same_holds_in_any_order_however_often(
         hearing.hear(words[place])
     flag = hearing.outreach.rows.flags[PRACTICE, ADA, "o1"]
     assert (flag.state, flag.sequence) == (FlagState.CLOSED, 2)
+
+
+def test_of_two_words_of_one_time_that_which_was_published_later_holds() -> None:
+    closed = Flag(PRACTICE, ADA, "o1", FlagKind.COMPLAINT, FlagState.CLOSED, NOON, 2)
+    opened = closed._replace(state=FlagState.OPEN, sequence=3)
+    assert follow(closed, opened) == follow(opened, closed) == opened
+
+
+def test_in_one_batch_the_later_by_the_sources_time_holds(hearing: Hearing) -> None:
+    hearing.hear(care("complaint_opened", 1, NOON + HOUR), care("complaint_closed", 2, NOON))
+    ((flag),) = hearing.outreach.rows.flags.values()
+    assert flag.state is FlagState.OPEN
+
+
+def test_what_is_withdrawn_in_the_batch_that_tells_of_it_stops_nothing(hearing: Hearing) -> None:
+    hearing.hear(care("complaint_opened"), care("withdrawn", 2, NOON + HOUR))
+    ((flag),) = hearing.outreach.rows.flags.values()
+    assert flag.state is FlagState.CLOSED
+
+
+def test_whoever_something_is_noted_of_is_locked_first(
+    hearing: Hearing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that no claim reads between what was known and what is saved."""
+    locked: list[tuple[str, set[str]]] = []
+
+    def lock(store: MemoryStore, practice_id: str, client_ids: Iterable[str]) -> None:
+        assert store.care.of_client(PRACTICE, ADA) == []
+        locked.append((practice_id, set(client_ids)))
+
+    monkeypatch.setattr(MemoryStore, "lock_clients", lock)
+    hearing.hear(care("risk_noted"))
+    assert locked == [(PRACTICE, {ADA})]
 
 
 def test_moods_surveys_and_what_nobody_knows_are_counted(hearing: Hearing) -> None:

@@ -1,6 +1,8 @@
 """The command `import-contacts`: it looks, asks, sends, waits as it is told, and goes on."""
 
+import logging
 import threading
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -285,6 +287,25 @@ def test_a_file_that_is_changed_meanwhile_is_not_sent_on(
     assert given(HEADER + "".join(map(row, range(200)))) == 2
     assert "the file was changed meanwhile" in capsys.readouterr().err
     assert len(services.consents) < 200
+
+
+def test_keys_of_two_practices_send_nothing(
+    given: Given, services: Services, capsys: pytest.CaptureFixture[str]
+) -> None:
+    services.first = [httpx.Response(200, json={**services.me, "practice_id": "quay"})]
+    assert given(HEADER + row(1)) == 2
+    assert "that of one practice" in capsys.readouterr().err
+    assert services.calls == ["me", "me"]
+
+
+def test_no_address_goes_to_another_host_or_into_a_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    loggers = [logging.getLogger(name) for name in ("httpx", "httpcore")]
+    for each in loggers:
+        monkeypatch.setattr(each, "level", logging.NOTSET)
+    with closing(calls.http_client("https://care.example", KEY)) as client:
+        assert not client.follow_redirects
+        assert not client.trust_env
+    assert [each.level for each in loggers] == [logging.WARNING] * 2
 
 
 def test_the_key_is_in_no_representation() -> None:

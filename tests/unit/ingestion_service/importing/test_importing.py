@@ -4,12 +4,16 @@ import random
 import threading
 from collections import Counter
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from ingestion_service.declaring import declare_source
+from ingestion_service.domain.facts import Details
+from ingestion_service.domain.sources import Source
 from ingestion_service.draining import Drain
+from ingestion_service.handlers import accept
 from ingestion_service.importing import running, taking
 from rapport_contracts.source import PaymentSettled
 from rapport_devkit.sources.cdnow import read_cdnow
@@ -17,6 +21,7 @@ from rapport_files.events import Origin
 from rapport_runtime import failpoints
 from rapport_runtime.ops.operators import Refused
 from tests.support.memory.ingestion import MemoryStores
+from tests.support.memory.ingestion_world import LAKESIDE, fact
 from tests.unit.ingestion_service.importing.files import (
     HEADER,
     PAID,
@@ -195,6 +200,45 @@ class TestSnapshots:
             "created": 12,
             "cancelled": 7,
         }
+
+    def test_a_booking_whose_line_cannot_be_read_is_not_cancelled(
+        self, stores: MemoryStores, given: Callable[..., list[str]]
+    ) -> None:
+        rows = [f"c{n},2024-05-2{n % 5} 10:00,booked,b{n},\n" for n in range(12)]
+        days = ("--first-day", "2024-05-01", "--last-day", "2024-05-31")
+        given(STATES + "".join(rows), *self.AS, *self.at("10"), *days)
+        rows[11] = "c11,2024-05-21 1o:00,booked,b11,\n"
+        given(STATES + "".join(rows), *self.AS, *self.at("11"), *days)
+        assert {one.fact.kind for one in stores.tables.ledger.values()} == {"created"}
+
+    def test_who_is_known_by_e_mail_keeps_a_booking_till_it_vanishes(
+        self, stores: MemoryStores, given: Callable[..., list[str]]
+    ) -> None:
+        with stores.open(LAKESIDE.practice_id) as store:
+            declare_source(
+                Source(LAKESIDE.practice_id, "desk", "Desk", "booking", "desk", "personal"), store
+            )
+        rows = [f"c{n}@example.org,2024-05-2{n % 5} 10:00,booked,b{n},\n" for n in range(12)]
+        days = ("--first-day", "2024-05-01", "--last-day", "2024-05-31")
+        given(STATES + "".join(rows), *self.AS, *self.at("10"), *days)
+        moved = rows[0].replace("10:00", "12:00")
+        given(STATES + "".join([moved, *rows[1:-1]]), *self.AS, *self.at("12"), *days)
+        later = [each.fact for each in list(stores.tables.ledger.values())[12:]]
+        assert [(each.kind, each.external_object_id) for each in later] == [
+            ("rescheduled", "b0"),
+            ("cancelled", "b11"),
+        ]
+
+    def test_a_booking_that_took_the_place_of_another_is_known_by_its_new_id(
+        self, stores: MemoryStores, given: Callable[..., list[str]]
+    ) -> None:
+        hour = datetime(2024, 5, 20, 2, tzinfo=UTC)
+        first = fact("created", "e1", external_object_id="b1", starts_at=hour)
+        moved = fact("rescheduled", "e2", external_object_id="b2", starts_at=hour)
+        with stores.open(LAKESIDE.practice_id) as store:
+            accept([first, moved._replace(details=Details(replaces="b1"))], store)
+        text = STATES + "wang-fang,2024-05-20 10:00,booked,b2,\n"
+        assert given(text, *self.AS, *self.at("10")) == ["nothing to take: the ledger has it all"]
 
     def test_killed_a_snapshot_tells_the_same_events(
         self,

@@ -17,6 +17,7 @@ from tests.unit.ingestion_service.importing.files import (
     PAID,
     REFUNDED,
     TWICE,
+    Killed,
 )
 
 
@@ -57,6 +58,27 @@ def test_refused_lines_are_in_the_errors_file_with_their_numbers_and_the_way_out
     assert "correct the date" in rows[2]
     assert "1o.00" not in errors.read_text("utf-8-sig")
     assert len(stores.tables.ledger) == 3
+
+
+def test_killed_and_given_again_the_errors_file_has_each_line_once(
+    given: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    errors = tmp_path / "errors.csv"
+    future = "c1,2031-01-01,settled,p7,1.00,CNY,\n"
+    text = HEADER + PAID + future + TWICE + "c9,2024-05-04,settled,p9,1o.00,CNY,\n"
+    hits = iter(range(1, 100))
+
+    def kill(name: str) -> None:
+        if name == "importing" and next(hits) == 2:
+            raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(failpoints, "hit", kill)
+        with pytest.raises(Killed):
+            given(text, "--errors", str(errors))
+    given(text, "--errors", str(errors))
+    rows = errors.read_text("utf-8-sig").splitlines()
+    assert sorted(row.split(",")[0] for row in rows[1:]) == ["3", "6"]
 
 
 def test_a_line_in_another_currency_than_the_practices_is_refused_alone_though_it_is_the_first(
