@@ -136,6 +136,16 @@ class FreshnessSuite:
         assert (again.is_held, again.since) == (True, begins(63))
         assert again.hold_id != held.hold_id
 
+    def test_what_an_operator_ended_is_watched_again_after_old_news_too(
+        self, spoken: StoreWorld
+    ) -> None:
+        held = self.silence(spoken)
+        with spoken.worker() as store:
+            end_hold(held.hold_id, store, at(34), BY_ANN)
+        self.speak(spoken, 40, occurred_at=at(30))
+        assert [self.look(spoken, begins(day)) for day in range(41, 63)] == [[]] * 22
+        assert [each.is_held for each in self.look(spoken, begins(63))] == [True]
+
     def test_a_hold_ends_once(self, spoken: StoreWorld) -> None:
         held = self.silence(spoken)
         with spoken.worker() as store:

@@ -13,6 +13,7 @@ from ingestion_service.door import accept_sent
 from ingestion_service.handlers import accept, open_generation, register_practice
 from ingestion_service.parked_facts import accept_met
 from ingestion_service.ports import ClientKey, Stores
+from ingestion_service.ports.freshness import SourceKey
 from ingestion_service.registering import register_person
 from ingestion_service.zone_changes import turn
 from tests.support.memory.ingestion import NOON
@@ -157,6 +158,34 @@ class PackagesSuite(PracticeSuite):
         known = self.card(world)
         assert known is not None
         assert known.bought == 0
+
+    def test_a_payment_that_is_for_another_package_now_is_no_concern_of_the_first(
+        self, world: StoreWorld, stores: Stores
+    ) -> None:
+        other: Any = (("package_id", "voucher"), ("units", 1))
+        corrected = BOUGHT._replace(event_id="p2", occurred_at=NOON, attributes=other)
+        assert self.send(stores, BOUGHT, corrected, CREATED) == ["accepted"] * 3
+        assert self.sums(world, MOTHER) == {"settled": (1, 5000)}
+
+    def test_an_hour_under_its_second_id_is_used_once(
+        self, world: StoreWorld, stores: Stores
+    ) -> None:
+        before = NOON - timedelta(days=2)
+        moved = fact("rescheduled", "b9", external_object_id="s9", attributes=CARD)
+        moved = moved._replace(occurred_at=before, details=Details(replaces="s1"))
+        assert self.send(stores, CREATED, COMPLETED, moved) == ["accepted"] * 3
+        known = self.card(world)
+        assert known is not None
+        assert known.used == 1
+
+    def test_money_that_moves_is_no_word_of_its_source(
+        self, world: StoreWorld, stores: Stores
+    ) -> None:
+        self.send(stores, BOUGHT, REFUNDED, CREATED)
+        desk = SourceKey(LAKESIDE.practice_id, "desk")
+        with world.worker() as store:
+            days = store.freshness.days([desk], NOON.date() - timedelta(days=9))
+        assert [each.events for each in days[desk]] == [3]
 
     def test_a_package_has_so_many_payments_and_no_more(
         self, world: StoreWorld, stores: Stores

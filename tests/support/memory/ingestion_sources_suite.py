@@ -4,25 +4,23 @@ from typing import Any
 
 import pytest
 
-from ingestion_service.declaring import SourceSaved, declare_source
 from ingestion_service.domain.errors import Conflict, Unknown, Unreadable
-from ingestion_service.domain.facts import Details, IdentityKey, SourceFact
+from ingestion_service.domain.facts import Details, IdentityKey
 from ingestion_service.domain.source_records import SourceRecord
 from ingestion_service.domain.sources import MOST_SOURCES, PERSONAL, Source, SourceKey, as_itself
 from ingestion_service.door import accept_sent
 from ingestion_service.handlers import (
     accept,
-    advance_clock,
     register_client,
     register_practice,
 )
 from ingestion_service.parked_facts import accept_met
 from ingestion_service.ports import Stores
 from ingestion_service.ports.sources import Undeclared
-from ingestion_service.registering import Person, register_person
 from ingestion_service.relating import paid_for, relate_payer
 from ingestion_service.undeclared import UndeclaredRecords
 from tests.support.memory.ingestion import NOON
+from tests.support.memory.ingestion_awaited_suite import DESK, PAY, AwaitedSuite
 from tests.support.memory.ingestion_world import (
     HARBOUR,
     LAKESIDE,
@@ -32,28 +30,12 @@ from tests.support.memory.ingestion_world import (
     fact,
 )
 
-DESK = Source(LAKESIDE.practice_id, "desk", "The desk", "booking", "desk")
 TILL = Source(LAKESIDE.practice_id, "till", "The till", "payment", "desk", currency="CNY")
 CAL = Source(LAKESIDE.practice_id, "cal", "Calendar", "booking", "cal", "personal")
-PAY = Source(LAKESIDE.practice_id, "pay", "Pay", "payment", "pay", creates_clients=False)
 
 
-class SourceSuite:
+class SourceSuite(AwaitedSuite):
     """Inherit it as `TestX` where a fixture `world` gives a `StoreWorld`."""
-
-    @pytest.fixture
-    def stores(self, world: StoreWorld) -> Stores:
-        """The world's stores with two practices, and the clock at noon."""
-        with world.stores.open_for_operator() as store:
-            for practice in (LAKESIDE, HARBOUR):
-                register_practice(practice._replace(undeclared_sources="wait"), store)
-            advance_clock(NOON, store)
-        return world.stores
-
-    def declare(self, stores: Stores, source: Source, *unsaid: str) -> SourceSaved:
-        """What the API does."""
-        with stores.open(source.practice_id) as store:
-            return declare_source(source, store, unsaid)
 
     def test_a_source_is_declared_and_listed(self, world: StoreWorld, stores: Stores) -> None:
         assert self.declare(stores, TILL) == (TILL, True)
@@ -132,11 +114,6 @@ class SourceSuite:
     def test_a_practice_that_is_not_registered_declares_none(self, stores: Stores) -> None:
         with pytest.raises(Unknown):
             self.declare(stores, DESK._replace(practice_id="nowhere"))
-
-    def send(self, stores: Stores, *facts: SourceFact) -> list[str]:
-        """What `POST /v1/events` does; of each fact why it was rejected, or else its status."""
-        with stores.open(LAKESIDE.practice_id) as store:
-            return [result.reason or result.status for result in accept_sent(facts, store)]
 
     def test_whose_clients_a_source_speaks_of_is_declared(
         self, world: StoreWorld, stores: Stores
@@ -221,62 +198,6 @@ class SourceSuite:
         self.declare(stores, DESK)
         assert UndeclaredRecords(world.workers).run() == 1
         assert [(each.practice_id, each.is_held) for each in world.holds()] == [("lakeside", True)]
-
-    def test_what_names_a_client_whom_nobody_knows_waits_for_it(
-        self, world: StoreWorld, stores: Stores
-    ) -> None:
-        for source in (DESK, PAY):
-            self.declare(stores, source)
-        paid = fact("settled", "e1", source="pay", external_id="cus_1")
-        other = paid._replace(amount_minor=7)
-        abroad = paid._replace(event_id="e2", currency="EUR")
-        assert self.send(stores, paid, other, abroad) == [
-            "parked",
-            "conflicting-duplicate",
-            "currency-mismatch",
-        ]
-        assert self.send(stores, paid, other) == ["parked", "conflicting-duplicate"]
-        assert self.send(stores, fact("created", "e1")) == ["accepted"]
-        with world.worker() as store:
-            assert accept_met(LAKESIDE.practice_id, 9, store).facts == 0
-        with stores.open(LAKESIDE.practice_id) as store:
-            known = store.identities([WANG_FANG, paid.client._replace(namespace="pay")])
-            assert list(known) == [WANG_FANG]
-            store.attach([paid.client], known[WANG_FANG])
-            store.parking.meet_clients([paid.client])
-        with world.worker() as store:
-            assert accept_met(LAKESIDE.practice_id, 9, store).facts == 1
-        (client,) = world.reads.list_clients(LAKESIDE.practice_id, "", 9)
-        assert client.identities == [WANG_FANG, paid.client]
-        again = paid._replace(event_id="e9", external_object_id="s9")
-        assert self.send(stores, again, paid, other) == [
-            "accepted",
-            "duplicate",
-            "conflicting-duplicate",
-        ]
-        assert len(world.reads.list_clients(LAKESIDE.practice_id, "", 9)) == 1
-
-    def test_what_still_waits_after_its_turn_is_left_until_more_is_known(
-        self, world: StoreWorld, stores: Stores
-    ) -> None:
-        self.declare(stores, PAY)
-        paid = fact("settled", "e1", source="pay", external_id="cus_1", namespace="pay")
-        assert self.send(stores, paid, paid._replace(event_id="e2", external_id="cus_2")) == [
-            "parked",
-            "parked",
-        ]
-        self.register(stores, paid.client)
-        turns = []
-        for _ in range(4):
-            with world.worker() as store:
-                turns.append(accept_met(LAKESIDE.practice_id, 9, store).facts)
-        assert turns[-1] == 0
-        assert len(world.facts()) == 1
-
-    def register(self, stores: Stores, *keys: IdentityKey) -> Person:
-        """What `PUT /v1/clients` does."""
-        with stores.open(LAKESIDE.practice_id) as store:
-            return register_person(keys, store)
 
     @pytest.mark.parametrize("is_paid_first", [True, False])
     def test_a_payment_before_or_after_its_link_makes_no_second_client(
