@@ -16,6 +16,7 @@ from ingestion_service.handlers import (
 )
 from ingestion_service.parked_facts import accept_met
 from ingestion_service.ports import Stores
+from ingestion_service.ports.secrets import Token, Webhook
 from ingestion_service.ports.sources import Undeclared
 from ingestion_service.relating import paid_for, relate_payer
 from ingestion_service.undeclared import UndeclaredRecords
@@ -150,6 +151,57 @@ class SourceSuite(AwaitedSuite):
         assert self.declare(stores, DESK._replace(namespace="crm")).source.namespace == "crm"
         assert self.send(stores, fact("settled", "e2", source="till")) == ["accepted"]
         assert world.reads.declared_source(TILL.key) == as_itself(TILL.key)
+
+    def test_a_source_that_its_event_declares_agrees_with_its_namespace(
+        self, world: StoreWorld, stores: Stores
+    ) -> None:
+        self.declare(stores, PAY._replace(namespace="till", client_key="personal"))
+        with stores.open_for_operator() as store:
+            register_practice(LAKESIDE, store)
+        sent = fact("settled", "e1", source="till", external_id="wren@lantern-harbour.com")
+        assert self.send(stores, sent) == ["parked"]
+        declared = world.reads.declared_source(TILL.key)
+        assert declared is not None
+        assert (declared.client_key, declared.creates_clients) == ("personal", False)
+        self.declare(stores, declared._replace(title="The till"))
+
+    def test_events_declare_no_more_sources_than_a_practice_may(self, stores: Stores) -> None:
+        with stores.open_for_operator() as store:
+            register_practice(LAKESIDE, store)
+        names = [f"s{number}" for number in range(MOST_SOURCES + 1)]
+        sent = [fact("settled", name, external_object_id=name, source=name) for name in names]
+        results = self.send(stores, *sent)
+        assert (results.count("accepted"), results.count("unknown-source")) == (MOST_SOURCES, 1)
+        self.declare(stores, as_itself(SourceKey(LAKESIDE.practice_id, "s1"))._replace(title="One"))
+
+    def test_what_has_waited_moves_when_an_event_declares_its_source(
+        self, world: StoreWorld, stores: Stores
+    ) -> None:
+        with world.worker() as store:
+            store.await_declaration([(TILL.key, record(0))], NOON)
+        with stores.open_for_operator() as store:
+            register_practice(LAKESIDE, store)
+        assert self.send(stores, fact("settled", "e2", source="till")) == ["accepted"]
+        assert UndeclaredRecords(world.workers).run() == 1
+
+    def test_clients_who_are_known_as_they_are_do_not_become_personal(self, stores: Stores) -> None:
+        self.register(stores, IdentityKey(LAKESIDE.practice_id, "cal", "wren@lantern-harbour.com"))
+        with pytest.raises(Conflict) as refused:
+            self.declare(stores, CAL)
+        assert (refused.value.reason, refused.value.field) == ("namespace-in-use", "/namespace")
+        self.declare(stores, CAL._replace(namespace="calendar"))
+        self.declare(stores, CAL._replace(namespace="calendar", title="Our calendar"))
+
+    def test_who_is_told_of_by_e_mail_in_webhooks_stays_personal(self, stores: Stores) -> None:
+        self.declare(stores, CAL)
+        with stores.open(LAKESIDE.practice_id) as store:
+            store.secrets.save_webhook(CAL.key, Webhook("calcom", b"{}"), Token("t1", b"h"))
+        with pytest.raises(Conflict) as refused:
+            self.declare(stores, CAL._replace(client_key="opaque"))
+        assert (refused.value.reason, refused.value.field) == ("client-key-opaque", "/client_key")
+        with stores.open(LAKESIDE.practice_id) as store:
+            store.secrets.end_webhook(CAL.key)
+        assert self.declare(stores, CAL._replace(client_key="opaque")).source.client_key == "opaque"
 
     def test_what_was_accepted_fixes_the_declaration(self, stores: Stores) -> None:
         self.declare(stores, PAY)

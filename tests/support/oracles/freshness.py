@@ -8,9 +8,10 @@ ONE_DAY = timedelta(days=1)
 
 def is_silent(events_by_day: Mapping[date, int], today: date) -> bool:
     """Whether at the beginning of `today` a source has said nothing for longer than the longer of
-    three days and twice its longest gap; with fewer than thirty events in 365 days it is not."""
+    three days and twice its longest gap; with fewer than thirty events in 365 days, or on fewer
+    than three of them, it is not."""
     spoken = {day for day in events_by_day if today - 365 * ONE_DAY <= day <= today}
-    if sum(events_by_day[day] for day in spoken) < 30:
+    if sum(events_by_day[day] for day in spoken) < 30 or len(spoken) < 3:
         return False
     quiet, longest = 0, 0
     day = min(spoken)

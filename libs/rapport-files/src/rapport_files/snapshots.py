@@ -131,9 +131,10 @@ class Comparison:
         self._snapshot = snapshot
         self._origin = origin
 
-    def look(self) -> Differences:
-        """What the differences are, before any of them is told."""
-        refusals, kinds, vanishing = Refusals(), Counter[str](), 0
+    def look(self, each_refused: Callable[[Problem], None] = lambda _: None) -> Differences:
+        """What the differences are, before any of them is told; `each_refused` gets each booking
+        that cannot be compared."""
+        refusals, kinds, vanishing = Refusals(each_refused), Counter[str](), 0
         for each in self._all(refusals):
             kinds[each.kind] += 1
             vanishing += each.event_id.startswith(_GONE)

@@ -4,7 +4,13 @@ from collections.abc import Collection
 from typing import NamedTuple
 
 from ingestion_service.domain.errors import Conflict, Unknown
-from ingestion_service.domain.sources import Source, as_itself, check_namespace, redeclared
+from ingestion_service.domain.sources import (
+    OF_PERSONAL_KEYS,
+    Source,
+    as_itself,
+    check_namespace,
+    redeclared,
+)
 from ingestion_service.ports import Store
 
 
@@ -20,7 +26,8 @@ def declare_source(wanted: Source, store: Store, unsaid: Collection[str] = ()) -
     stored.
 
     Raises `Unknown` when the practice is not registered, and `Conflict` when what is fixed would
-    change, when another source of the namespace is declared otherwise, or when there are too many.
+    change, when another source of the namespace is declared otherwise, when personal ids would be
+    stored as they are, or when there are too many.
     """
     if not store.practices({wanted.practice_id}):
         raise Unknown("unknown-practice", "no practice is registered under this id")
@@ -42,8 +49,32 @@ def declare_source(wanted: Source, store: Store, unsaid: Collection[str] = ()) -
             "/client_key",
         )
     check_namespace(source, declared)
+    _check_personal(source, declared, store)
     if source != stored:
         store.save_source(source)
     if stored is None:
         store.release_undeclared(source.key)
     return SourceSaved(source, stored is None)
+
+
+def _check_personal(source: Source, declared: Collection[Source], store: Store) -> None:
+    """Raise `Conflict` where personal ids are stored as they are, or would be."""
+    if source.client_key != "personal":
+        webhook = store.secrets.webhook(source.key)
+        if webhook is not None and webhook.adapter in OF_PERSONAL_KEYS:
+            raise Conflict(
+                "client-key-opaque",
+                "its webhook knows clients by e-mail or phone: leave it `personal`, or end the"
+                " webhook first (DELETE /v1/sources/{source}/webhook)",
+                "/client_key",
+            )
+        return
+    namespaces = {each.namespace for each in declared if each.client_key == "personal"}
+    in_use = store.is_in_use(source.practice_id, source.namespace)
+    if source.namespace not in namespaces and in_use:
+        raise Conflict(
+            "namespace-in-use",
+            "clients are known by ids of this namespace as they are: declare another namespace, and"
+            " register them by that",
+            "/namespace",
+        )

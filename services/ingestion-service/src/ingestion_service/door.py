@@ -12,7 +12,7 @@ from ingestion_service.domain.intake_results import (
     IntakeResult,
 )
 from ingestion_service.domain.practices import Practice
-from ingestion_service.domain.sources import Source, SourceKey, as_itself
+from ingestion_service.domain.sources import MOST_SOURCES, Source, SourceKey, agreed, as_itself
 from ingestion_service.handlers import accept
 from ingestion_service.ports import Store
 from ingestion_service.ports.sources import Hashing
@@ -90,15 +90,27 @@ def _declared(keys: Collection[SourceKey], store: Store) -> Declared:
     missing = sorted(key for key in keys if key not in declared)
     if not missing:
         return declared
+    return {**declared, **_declared_by_events(missing, store)}
+
+
+def _declared_by_events(missing: Sequence[SourceKey], store: Store) -> dict[SourceKey, Source]:
+    """The sources that their events declare; what has waited for that may be moved."""
     counted, practices = store.counted(missing), store.practices({key[0] for key in missing})
-    accepted = {
-        key: as_itself(key, is_fixed=key in counted)
-        for key in missing
-        if key in counted or _accepts_any(practices.get(key.practice_id))
-    }
-    for source in accepted.values():
-        store.save_source(source)
-    return {**declared, **accepted}
+    accepted: dict[SourceKey, Source] = {}
+    for practice_id in sorted({key.practice_id for key in missing}):
+        others = store.sources_of(practice_id)
+        for key in (each for each in missing if each.practice_id == practice_id):
+            if key in counted:
+                source = as_itself(key)
+            elif _accepts_any(practices.get(practice_id)) and len(others) < MOST_SOURCES:
+                source = agreed(as_itself(key, is_fixed=False), others)
+            else:
+                continue
+            store.save_source(source)
+            store.release_undeclared(key)
+            accepted[key] = source
+            others.append(source)
+    return accepted
 
 
 def _accepts_any(practice: Practice | None) -> bool:

@@ -29,14 +29,17 @@ class PersonalKeys:
 
 def one_spelling(text: str, region: str | None) -> str | None:
     """The lower-case ASCII e-mail address, or the phone number in E.164, that a text is; None where
-    it is neither. A number without a country code is dialled in `region` (ISO 3166-1), and must be
-    valid there; of one with a country code the length is enough, since new ranges are given out."""
+    it is neither, or has anything besides: another extension may be another person. A number
+    without a country code is dialled in `region` (ISO 3166-1), and must be valid there; of one with
+    a country code the length is enough, since new ranges are given out."""
     plain = unicodedata.normalize("NFKC", text).strip()
     if "@" in plain:
         return _email(plain)
     try:
         number = phonenumbers.parse(plain, region)
     except phonenumbers.NumberParseException:
+        return None
+    if number.extension or any(map(str.isalpha, plain)):
         return None
     is_one = phonenumbers.is_possible_number if plain[:1] == "+" else phonenumbers.is_valid_number
     if not is_one(number):

@@ -182,6 +182,26 @@ class TestSnapshots:
         assert kinds == ["created", "completed", "rescheduled", "no_show"]
         assert given(second, *self.AS, *self.at("13")) == ["nothing to take: the ledger has it all"]
 
+    def test_what_cannot_be_compared_is_told_with_its_line(
+        self, given: Callable[..., list[str]], capsys: pytest.CaptureFixture[str], tmp_path: Path
+    ) -> None:
+        errors = tmp_path / "errors.csv"
+        given(STATES + "c1,2024-05-20 10:00,booked,b1,\n", *self.AS, *self.at("10"))
+        of_another = STATES + "c2,2024-05-20 12:00,booked,b1,\n"
+        told = given(of_another, *self.AS, *self.at("11"), "--errors", str(errors))
+        assert told == ["nothing to take: 1 refused; what else there is, the ledger has"]
+        assert "names another client than before" in capsys.readouterr().out
+        (row,) = errors.read_text("utf-8-sig").splitlines()[1:]
+        assert row.startswith("2,-,names another client than before")
+
+    @pytest.mark.parametrize("last_day", ["9999-12-31", "2200-01-01"])
+    def test_a_day_that_no_calendar_of_ours_holds_is_refused(
+        self, given: Callable[..., list[str]], last_day: str
+    ) -> None:
+        days = ("--first-day", "2024-05-01", "--last-day", last_day)
+        with pytest.raises(Refused, match="--last-day: days from 1970-01-01 to 2199-12-31"):
+            given(STATES + "c1,2024-05-20 10:00,booked,b1,\n", *self.AS, *self.at("10"), *days)
+
     def test_what_a_file_of_whole_days_lacks_is_cancelled_when_it_is_not_too_much(
         self, stores: MemoryStores, given: Callable[..., list[str]]
     ) -> None:

@@ -18,7 +18,7 @@ from ingestion_service.api.webhook_schemas import (
     WebhookBody,
 )
 from ingestion_service.domain.facts import PracticeId
-from ingestion_service.domain.sources import Source, SourceKey
+from ingestion_service.domain.sources import OF_PERSONAL_KEYS, Source, SourceKey
 from ingestion_service.ports import Store, Stores
 from ingestion_service.ports.secrets import Token, Webhook
 from ingestion_service.remarks import count_remark
@@ -44,9 +44,6 @@ from rapport_runtime.http.problems import (
     Unavailable,
     responses,
 )
-
-OF_PERSONAL_KEYS: Final = frozenset({"calcom"})
-"""Adapters whose `subject` is an e-mail address or a phone number."""
 
 DOOR: Final = "/v1/webhooks/"
 _Writer = Annotated[Principal, Depends(require_practice("sources:write"))]

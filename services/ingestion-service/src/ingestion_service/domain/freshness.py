@@ -17,6 +17,9 @@ YEAR: Final = timedelta(days=365)
 FEWEST_EVENTS: Final = 30
 """A source with fewer events in a year is never called silent."""
 
+FEWEST_DAYS: Final = 3
+"""A source that spoke on fewer days has no rhythm yet: one file of a month is no habit."""
+
 SHORTEST_SILENCE: Final = 3
 """Days: no shorter silence is called one."""
 
@@ -35,7 +38,7 @@ class Rhythm(NamedTuple):
     def silent_from(self) -> date | None:
         """The first day at whose beginning the source is silent if nothing more comes: by then the
         gap is longer than it may be. None for one that is never called silent."""
-        if self.events < FEWEST_EVENTS:
+        if self.events < FEWEST_EVENTS or self.days < FEWEST_DAYS:
             return None
         return self.last_day + timedelta(days=max(SHORTEST_SILENCE, 2 * self.longest_gap) + 1)
 
@@ -60,7 +63,7 @@ def looked_at_next(known: Rhythm | None, today: date) -> date:
     before it has said nothing for long enough. What it may say meanwhile only puts that off, but
     its longest gap may by then be more than a year ago, so that the exact day is not known."""
     tomorrow, least = today + timedelta(days=1), timedelta(days=SHORTEST_SILENCE + 1)
-    if known is None or known.events < FEWEST_EVENTS:
+    if known is None or known.silent_from is None:
         return today + least
     return max(tomorrow, known.last_day + least)
 

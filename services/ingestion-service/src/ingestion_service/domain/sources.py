@@ -18,6 +18,9 @@ MOST_SOURCES: Final = 200
 MOST_PAID_FOR: Final = 100
 """Clients of one payer."""
 
+OF_PERSONAL_KEYS: Final = frozenset({"calcom"})
+"""Adapters of webhooks whose clients are known by e-mail address or phone number."""
+
 FIXED: Final = ("namespace", "client_key", "creates_clients")
 """What can no longer change when something of the source is known."""
 
@@ -62,6 +65,14 @@ def as_itself(key: SourceKey, *, is_fixed: bool = True) -> Source:
     )
 
 
+def agreed(source: Source, others: Sequence[Source]) -> Source:
+    """The source with what the others of its namespace are declared with (`check_namespace`)."""
+    other = next((each for each in others if each.namespace == source.namespace), None)
+    if other is None:
+        return source
+    return source._replace(client_key=other.client_key, creates_clients=other.creates_clients)
+
+
 def redeclared(known: Source, wanted: Source, unsaid: Collection[str], *, in_use: bool) -> Source:
     """What the known source becomes: `wanted`, but fields named in `unsaid` stay as they are.
 
@@ -97,7 +108,8 @@ def check_namespace(source: Source, others: Sequence[Source]) -> None:
                     " the same here, or another namespace",
                     f"/{field}",
                 )
-    if len({other.source for other in others} | {source.source}) > MOST_SOURCES:
+    names = {other.source for other in others}
+    if source.source not in names and len(names) >= MOST_SOURCES:
         raise Conflict(
             "too-many-sources",
             f"a practice declares at most {MOST_SOURCES} sources; use one of those that are"

@@ -4,7 +4,7 @@ import argparse
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from functools import partial
 from itertools import islice
@@ -18,10 +18,11 @@ from ingestion_service.domain.practices import Practice
 from ingestion_service.importing.snapshot import LedgerBookings
 from ingestion_service.importing.taking import Numbered
 from ingestion_service.ports import Stores
+from rapport_contracts.ranges import FIRST_DAY, LAST_DAY
 from rapport_contracts.values import Name
 from rapport_files.events import Origin
 from rapport_files.options import BadAnswer, Options
-from rapport_files.problems import Problem
+from rapport_files.problems import Problem, Refusals
 from rapport_files.snapshots import Comparison, Snapshot
 from rapport_files.understanding import Understanding, understand
 from rapport_runtime.ops.operators import Refused
@@ -74,12 +75,15 @@ class Request:
 
 @dataclass(frozen=True, kw_only=True)
 class Reading:
-    """What a file says: `events` gives those behind a position, `total` counts them. A snapshot
-    begins anew each time (`resumes` is false), since what it has told is known by then."""
+    """What a file says: `events` gives those behind a position, `total` counts them, `refused`
+    its lines that say nothing. A snapshot begins anew each time (`resumes` is false), since what it
+    has told is known by then; `refusals` are its bookings that cannot be compared."""
 
     events: Callable[[int], Iterator[Numbered]]
     total: int
+    refused: int
     resumes: bool = True
+    refusals: Refusals = field(default_factory=Refusals)
 
 
 def request_of(options: argparse.Namespace, practice: Practice) -> Request:
@@ -116,14 +120,20 @@ def look(request: Request, each: Callable[[Problem], None]) -> Understanding:
 
 
 def read(
-    request: Request, understood: Understanding, stores: Stores, taken_at: datetime
+    request: Request,
+    understood: Understanding,
+    stores: Stores,
+    taken_at: datetime,
+    each: Callable[[Problem], None],
 ) -> Reading:
-    """The events of a file that was understood, or those that make the ledger's bookings its own.
-    Raises `Refused` where more vanishes than may without a person's yes."""
+    """The events of a file that was understood, or those that make the ledger's bookings its own;
+    `each` gets every booking that cannot be compared. Raises `Refused` where more vanishes than may
+    without a person's yes."""
     if understood.preview.told_as == "events":
         total = sum(understood.preview.kinds.values())
-        return Reading(events=partial(_events, understood), total=total)
-    return _differences(request, understood, stores, taken_at)
+        refused = understood.refusals.count
+        return Reading(events=partial(_events, understood), total=total, refused=refused)
+    return _differences(request, understood, stores, taken_at, each)
 
 
 def hash_of(path: Path) -> str:
@@ -143,6 +153,8 @@ def _days(first: date | None, last: date | None) -> tuple[date, date] | None:
         return None
     if first is None or last is None or last < first:
         raise Refused("--first-day and --last-day: both, the first not later than the last")
+    if first < FIRST_DAY or last > LAST_DAY:
+        raise Refused(f"--first-day and --last-day: days from {FIRST_DAY} to {LAST_DAY}")
     return first, last
 
 
@@ -151,7 +163,11 @@ def _events(understood: Understanding, position: int) -> Iterator[Numbered]:
 
 
 def _differences(
-    request: Request, understood: Understanding, stores: Stores, taken_at: datetime
+    request: Request,
+    understood: Understanding,
+    stores: Stores,
+    taken_at: datetime,
+    each: Callable[[Problem], None],
 ) -> Reading:
     known = LedgerBookings(stores, request.practice.practice_id, request.source)
     first_on, last_on = request.days or (date.min.replace(year=2), date.min.replace(year=2))
@@ -164,7 +180,7 @@ def _differences(
     comparison = Comparison(
         known, lambda: known.beside(understood.bookings()), snapshot, request.origin
     )
-    found = comparison.look()
+    found = comparison.look(each)
     if found.needs_yes and not request.vanishing_is_right:
         raise Refused(
             f"{found.vanishing:,} of {found.planned:,} planned hours would be cancelled, since the"
@@ -174,5 +190,7 @@ def _differences(
     return Reading(
         events=lambda _: map(Numbered._make, comparison.numbered_events(confirmed=True)),
         total=total,
+        refused=understood.refusals.count + found.refusals.count,
         resumes=False,
+        refusals=found.refusals,
     )

@@ -61,7 +61,8 @@ def run(database: Database, stores: Stores, options: argparse.Namespace) -> list
             raise Refused("nothing was written: the file is not understood as a whole")
         _check_source(request, stores)
         taken_at = _taken_at(job, options, stores)
-        reading = read(request, understood, stores, taken_at)
+        reading = read(request, understood, stores, taken_at, errors.reading)
+        print_lines(reading.refusals.by())
         if entry is None:
             return [f"{reading.total:,} events to take; nothing was written: --yes takes them"]
         with database.transaction() as tx:
@@ -104,7 +105,7 @@ class _Taking:
         )
         job = self._follow(importing, progress, known)
         lines = [] if not done else [f"taken before: {done:,} events"]
-        lines += _outcome(job, self._errors.intake)
+        lines += _outcome(job, self._reading.refused, self._errors.intake)
         if stop.is_set():
             lines.append(
                 "it was stopped: give it again, and it goes on. The practice stands still until"
@@ -215,7 +216,9 @@ def _problem(refused: RefusedLine) -> Problem:
     return Problem(refused.line, WHOLE_LINE, said(refused.detail or refused.reason), way_out)
 
 
-def _outcome(job: ImportJob | None, refusals: Refusals) -> list[str]:
+def _outcome(job: ImportJob | None, refused: int, refusals: Refusals) -> list[str]:
+    if job is None and refused:
+        return [f"nothing to take: {refused:,} refused; what else there is, the ledger has"]
     if job is None:
         return ["nothing to take: the ledger has it all"]
     counts = job.counts
