@@ -190,6 +190,9 @@ class SourceSuite(AwaitedSuite):
             self.declare(stores, CAL)
         assert (refused.value.reason, refused.value.field) == ("namespace-in-use", "/namespace")
         self.declare(stores, CAL._replace(namespace="calendar"))
+        self.register(
+            stores, IdentityKey(LAKESIDE.practice_id, "calendar", "wren@lantern-harbour.com")
+        )
         self.declare(stores, CAL._replace(namespace="calendar", title="Our calendar"))
 
     def test_who_is_told_of_by_e_mail_in_webhooks_stays_personal(self, stores: Stores) -> None:
