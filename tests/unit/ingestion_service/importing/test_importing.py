@@ -194,6 +194,16 @@ class TestSnapshots:
         (row,) = errors.read_text("utf-8-sig").splitlines()[1:]
         assert row.startswith("2,-,names another client than before")
 
+    def test_hours_are_in_the_zone_of_the_source(
+        self, stores: MemoryStores, given: Callable[..., list[str]]
+    ) -> None:
+        desk = Source(LAKESIDE.practice_id, "desk", "Desk", "booking", "desk")
+        with stores.open(LAKESIDE.practice_id) as store:
+            declare_source(desk._replace(zone="Europe/London"), store)
+        given(STATES + "c1,2024-05-20 10:00,booked,b1,\n", *self.AS, *self.at("10"))
+        (one,) = stores.tables.ledger.values()
+        assert one.fact.starts_at == datetime(2024, 5, 20, 9, tzinfo=UTC)
+
     @pytest.mark.parametrize("last_day", ["9999-12-31", "2200-01-01"])
     def test_a_day_that_no_calendar_of_ours_holds_is_refused(
         self, given: Callable[..., list[str]], last_day: str

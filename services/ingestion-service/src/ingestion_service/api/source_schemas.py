@@ -49,13 +49,13 @@ class SourceBody(WireModel):
     )
     zone: Zone | None = Field(
         default=None,
-        description="The zone of times that have none, where a file or a webhook leaves it out.",
+        description="The zone of times without an offset in its files; default: the practice's.",
         examples=["Asia/Shanghai"],
         json_schema_extra=_without_default,
     )
     currency: Currency | None = Field(
         default=None,
-        description="The currency of amounts that have none, likewise.",
+        description="In which it tells amounts. A practice accepts its own currency alone.",
         examples=["CNY"],
         json_schema_extra=_without_default,
     )

@@ -33,8 +33,9 @@ class SourceKey(NamedTuple):
 
 
 class Source(NamedTuple):
-    """A source as its practice has declared it. `zone` (IANA) and `currency` (ISO 4217) are those
-    of what its events leave out. `is_fixed`: an event of it was accepted or parked."""
+    """A source as its practice has declared it. `zone` (IANA) is that of times without an offset in
+    its files, `currency` (ISO 4217) that in which it tells amounts. `is_fixed`: an event of it was
+    accepted or parked."""
 
     practice_id: PracticeId
     source: str

@@ -15,6 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from ingestion_service.domain.imports import About, ImportKey
 from ingestion_service.domain.practices import Practice
+from ingestion_service.domain.sources import Source
 from ingestion_service.importing.snapshot import LedgerBookings
 from ingestion_service.importing.taking import Numbered
 from ingestion_service.ports import Stores
@@ -33,12 +34,14 @@ _DIGITS: Final = 32
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What is asked for: a file of a practice's source, and all that says how it is read. `days`
-    are those of which a snapshot tells all bookings, both included; None: of none."""
+    """What is asked for: a file of a practice's source, and all that says how it is read. `zone` is
+    that of times without an offset; `days` are those of which a snapshot tells all bookings, both
+    included; None: of none."""
 
     path: Path
     practice: Practice
     source: str
+    zone: str
     answers: Mapping[str, str]
     backfill: bool
     days: tuple[date, date] | None
@@ -49,7 +52,7 @@ class Request:
         """Whose events they are."""
         return Origin(
             practice_id=self.practice.practice_id,
-            zone=self.practice.zone,
+            zone=self.zone,
             source=self.source,
             backfill=self.backfill,
         )
@@ -86,19 +89,26 @@ class Reading:
     refusals: Refusals = field(default_factory=Refusals)
 
 
-def request_of(options: argparse.Namespace, practice: Practice) -> Request:
-    """The words of the command. Raises `Refused`."""
+def source_of(options: argparse.Namespace) -> str:
+    """The name of the source. Raises `Refused`."""
+    try:
+        source: str = TypeAdapter(Name).validate_python(options.source)
+    except ValidationError:
+        raise Refused("--source: 1 to 200 visible characters, as events name it") from None
+    return source
+
+
+def request_of(options: argparse.Namespace, practice: Practice, declared: Source | None) -> Request:
+    """The words of the command, for a source that is `declared` so. Raises `Refused`."""
     answers = dict(options.answer)
     if options.told_as is not None:
         answers["told_as"] = options.told_as
-    try:
-        source = TypeAdapter(Name).validate_python(options.source)
-    except ValidationError:
-        raise Refused("--source: 1 to 200 visible characters, as events name it") from None
+    zone = declared.zone if declared else None
     return Request(
         path=options.file,
         practice=practice,
-        source=source,
+        source=source_of(options),
+        zone=zone or practice.zone,
         answers=answers,
         backfill=bool(options.backfill),
         days=_days(options.first_day, options.last_day),

@@ -12,9 +12,17 @@ from typing import Final, NamedTuple
 from ingestion_service.domain.facts import PracticeId
 from ingestion_service.domain.imports import ImportJob
 from ingestion_service.domain.practices import Practice
-from ingestion_service.domain.sources import SourceKey
+from ingestion_service.domain.sources import Source, SourceKey
 from ingestion_service.door import lets_in
-from ingestion_service.importing.reading import Reading, Request, hash_of, look, read, request_of
+from ingestion_service.importing.reading import (
+    Reading,
+    Request,
+    hash_of,
+    look,
+    read,
+    request_of,
+    source_of,
+)
 from ingestion_service.importing.snapshot import KEPT, note_planned
 from ingestion_service.importing.taking import Import, RefusedLine, Tells, begun
 from ingestion_service.ports import Store, Stores
@@ -47,7 +55,8 @@ class _Errors(NamedTuple):
 def run(database: Database, stores: Stores, options: argparse.Namespace) -> list[str]:
     """Look at the file, and take it with --yes; the lines that tell what became of it. Raises
     `Refused`, `NotYet`, and what the database raises for good."""
-    request = request_of(options, _practice(stores, PracticeId(options.practice)))
+    practice = _practice(stores, PracticeId(options.practice))
+    request = request_of(options, practice, _declared(practice, source_of(options), stores))
     entry = _audit_entry(options, request) if options.yes else None
     if options.errors is not None and options.errors.resolve() == request.path.resolve():
         raise Refused("--errors: another file than the one that is read")
@@ -163,6 +172,12 @@ def _practice(stores: Stores, practice_id: PracticeId) -> Practice:
     if not found:
         raise Refused(f"practice {practice_id} is not registered")
     return found[practice_id]
+
+
+def _declared(practice: Practice, source: str, stores: Stores) -> Source | None:
+    key = SourceKey(practice.practice_id, source)
+    with stores.transaction() as tx:
+        return stores.within(tx).sources([key]).get(key)
 
 
 def _check_source(request: Request, stores: Stores) -> None:
