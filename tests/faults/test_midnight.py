@@ -1,7 +1,6 @@
 """Time alone moves clients: each once, at its midnight, on whatever day, by whoever's clock."""
 
 import itertools
-import json
 import os
 import random
 from collections import Counter
@@ -21,7 +20,6 @@ from rapport_devkit.postgres import Postgres
 from scoring_service.bootstrap import rulebook_source
 from scoring_service.handlers import SWEEP_ROWS
 from tests.support.harness.scoring import ScoringHarness, scoring_harness
-from tests.support.servers.broker import read
 from tests.support.worlds.scoring import Log, ScoringWorld
 from tools.proof.claims.downtime import changes, differing, write
 
@@ -112,14 +110,8 @@ def _clients() -> Iterator[str]:
 def _fallen(scoring: ScoringHarness) -> list[dict[str, Any]]:
     """Each change by time on the bus. The relay may publish an event twice (ADR 2), for readers
     count it once by its id; a client who fell twice has two."""
-    name = scoring.stack.options.topic_prefix + topics.TIER_CHANGES.name
-    events = [
-        json.loads(value)
-        for partition in range(topics.PER_CLIENT_PARTITIONS)
-        for value in read(scoring.stack.kafka.bootstrap, name, partition=partition)
-    ]
-    changes_by_id = {event["id"]: event["data"] for event in events}
-    return [each for each in changes_by_id.values() if each.get("reason") == "elapsed_time"]
+    found = (event["data"] for event in scoring.log.events(topics.TIER_CHANGES.name))
+    return [each for each in found if each.get("reason") == "elapsed_time"]
 
 
 def _ask_until(

@@ -55,6 +55,27 @@ class Outreach:
             tx.exec_driver_sql(statement)
         owner.close()
 
+    def claims_before(self, change: Callable[[], None], patience: float) -> bool:
+        """Claim the message while a thread makes a change, which gets `patience` seconds before the
+        claim commits; whether the change came after that."""
+        order: list[str] = []
+
+        def make() -> None:
+            change()
+            order.append("changed")
+
+        thread = threading.Thread(target=make)
+
+        def meanwhile() -> None:
+            thread.start()
+            thread.join(patience)
+            order.append("claimed")  # before the commit, which lets the change go on
+
+        with at("intent_claimed", meanwhile):
+            assert len(self.world.queue.claim(10).claimed) == 1
+        thread.join()
+        return order == ["claimed", "changed"]
+
     def send_all(self) -> int:
         """Dispatch until nothing is due; how often a provider was called."""
         while self.world.dispatch():
@@ -121,24 +142,12 @@ def test_a_withdrawal_does_not_pass_a_claim(
     takes no client's lock."""
     if mutant:
         monkeypatch.setattr(clients, "lock_clients", lambda _tx, _clients: None)
-    order: list[str] = []
 
     def withdraw() -> None:
         with outreach.world.database.transaction() as tx:
             locks.lock_clients(tx, [(PRACTICE, "ada")])
-        order.append("withdrawn")
 
-    thread = threading.Thread(target=withdraw)
-
-    def meanwhile() -> None:
-        thread.start()
-        thread.join(5 if mutant else 0.5)
-        order.append("claimed")  # before the commit, which lets the withdrawal go on
-
-    with at("intent_claimed", meanwhile):
-        assert len(outreach.world.queue.claim(10).claimed) == 1
-    thread.join()
-    survives = order == ["claimed", "withdrawn"]
+    survives = outreach.claims_before(withdraw, patience=5 if mutant else 0.5)
     assert survives is not mutant
 
 
@@ -151,24 +160,12 @@ def test_a_risk_does_not_pass_a_claim(
     if mutant:
         monkeypatch.setattr(PostgresStore, "lock_clients", lambda *_: None)
     word = CareWord(PRACTICE, "ada", 1, "risk_noted", "r1", NOON, NOON, "desk", "e1", {})
-    order: list[str] = []
 
     def note() -> None:
         with outreach.world.stores.open() as store:
             hear_care(store, [word], [], [])
-        order.append("noted")
 
-    thread = threading.Thread(target=note)
-
-    def meanwhile() -> None:
-        thread.start()
-        thread.join(5 if mutant else 0.5)
-        order.append("claimed")  # before the commit, which lets the signal go on
-
-    with at("intent_claimed", meanwhile):
-        assert len(outreach.world.queue.claim(10).claimed) == 1
-    thread.join()
-    survives = order == ["claimed", "noted"]
+    survives = outreach.claims_before(note, patience=5 if mutant else 0.5)
     assert survives is not mutant
 
 

@@ -35,11 +35,11 @@ class ScoringHarness:
     def __init__(self, stack: Stack) -> None:
         self.stack = stack
         self._sent: dict[tuple[str, int], int] = {}
-        self._bus = BusLog(stack.kafka.bootstrap, stack.options.topic_prefix)
+        self.log = BusLog(stack.kafka.bootstrap, stack.options.topic_prefix)
 
     def send(self, log: Log) -> None:
         """Write what the log has had since the last time to the same partitions on the bus."""
-        producer = RawProducer(self._bus)
+        producer = RawProducer(self.log)
         try:
             producer.send(self._news(log))
         finally:

@@ -70,8 +70,9 @@ def _check_personal(source: Source, declared: Collection[Source], store: Store) 
             )
         return
     namespaces = {each.namespace for each in declared if each.client_key == "personal"}
-    in_use = store.is_in_use(source.practice_id, source.namespace)
-    if source.namespace not in namespaces and in_use:
+    if source.namespace in namespaces:
+        return
+    if store.is_in_use(source.practice_id, source.namespace):
         raise Conflict(
             "namespace-in-use",
             "clients are known by ids of this namespace as they are: declare another namespace, and"
